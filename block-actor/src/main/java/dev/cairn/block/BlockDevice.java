@@ -1,0 +1,36 @@
+package dev.cairn.block;
+
+import java.lang.foreign.MemorySegment;
+
+/// One device as the rest of Cairn sees it: bytes at offsets, with a volatile cache in front. A write is acknowledged
+/// early; [#flush] makes all earlier writes durable (the hardware's cache included). Safe for many threads at once;
+/// every call may block on the disk, so call it from an I/O thread or a FUSE reader, never from a dispatcher.
+///
+/// Buffers are native memory owned by the caller; they may be reused when the call returns.
+public interface BlockDevice extends AutoCloseable {
+    /// For messages and logs: the path as the user gave it.
+    String name();
+
+    /// 65 536 for a metadata device, 4 096 for a data device.
+    int blockBytes();
+
+    /// How many blocks the volume uses of this device (label area included).
+    long blocks();
+
+    /// Fills the whole of `into` from `byteOffset`. @throws DeviceException when the device fails or is too short
+    void read(long byteOffset, MemorySegment into) throws DeviceException;
+
+    /// As [#read], but only if that needs no waiting for the disk (the page cache has it all).
+    /// @return false when it would wait, or cannot tell; `into` is undefined then
+    boolean readWithoutWaiting(long byteOffset, MemorySegment into) throws DeviceException;
+
+    void write(long byteOffset, MemorySegment from) throws DeviceException;
+
+    void flush() throws DeviceException;
+
+    /// Gives the blocks' space back to the device (hole punch or discard). A hint: they read as anything afterwards.
+    void discard(Extent blocks) throws DeviceException;
+
+    @Override
+    void close();
+}

@@ -1,0 +1,76 @@
+package dev.cairn.transaction;
+
+import dev.cairn.block.Extent;
+
+/// What an [Operation] sees of the volume while it runs: the newest state of every item, its own changes included.
+/// One thread, one attempt. Any method may throw [NotReady]; then the attempt leaves no trace and is made again later.
+///
+/// Locks come first: an operation takes the locks it needs, in ascending order of inode group, before it reads.
+public interface Tx {
+    // ---- locks
+
+    /// The lock on the inode group of `ino`: everything keyed by the inode, its data included.
+    void lockInode(long ino, LockMode mode);
+
+    /// The index items of this transaction's own [#seq] (write-only) are always covered; this covers those of `seq`,
+    /// which an inode's items move away from. `data` chooses data_seq, otherwise meta_seq.
+    void lockIndex(boolean data, long seq, LockMode mode);
+
+    /// The orphan items, or the right to rename across directories.
+    void lockOrphans(LockMode mode);
+
+    void lockRename();
+
+    // ---- items
+
+    /// The value of a key, or null when there is none. Not to be changed.
+    byte[] get(Key key);
+
+    /// From `first` to `last`, both included.
+    Cursor scan(Key first, Key last);
+
+    /// The array becomes the item's; the caller does not change it any more. At most [Item#VALUE_BYTES_MAX] bytes.
+    void put(Key key, byte[] value);
+
+    /// Deletes the item whether or not it exists.
+    void delete(Key key);
+
+    // ---- the transaction
+
+    /// The seq of the open transaction. meta_seq and data_seq of what is changed now.
+    long seq();
+
+    /// The greatest seq whose transaction, and every one before it, is committed: the horizon of walk-inodes.
+    long committedSeq();
+
+    /// A fresh inode number for a directory or for anything else.
+    long allocateInode(boolean directory);
+
+    /// Counts inodes for statfs: +1 with the inode item that is created, -1 with the one that is deleted.
+    void countInodes(int delta);
+
+    // ---- data blocks (4 KiB)
+
+    /// Takes up to `count` consecutive data blocks out of the mount's share, for the operation to write to before any
+    /// item refers to them; near `goal` when possible (0: anywhere). At least one; ask again for the rest. They belong
+    /// to the caller until [#referData] or [#returnData]; a crash in between returns them.
+    /// Throws ENOSPC's failure when the volume has no data block left.
+    Extent reserveData(long count, long goal);
+
+    /// Reserved blocks are referred to by items of this transaction from now on.
+    void referData(Extent reserved);
+
+    /// Reserved blocks were not needed.
+    void returnData(Extent reserved);
+
+    /// Blocks that items no longer refer to. They become free when this transaction has been committed and every
+    /// [DataPin] taken before has been released.
+    void freeData(Extent blocks);
+
+    /// Keeps blocks that are freed from now on out of other hands until released: for reads and writes of file data that
+    /// go on after the operation. Take it as the last step of an attempt, when nothing can throw any more.
+    DataPin pinData();
+
+    /// What statfs answers: totals, free (reserve subtracted), inode count; as of the last grant and what was used since.
+    dev.cairn.proto.SpaceReport space();
+}
