@@ -26,6 +26,10 @@ public interface Tx {
     /// The value of a key, or null when there is none. Not to be changed.
     byte[] get(Key key);
 
+    /// Says that `key` will be asked for: what is missing for it is fetched together with whatever else the attempt turns
+    /// out to lack, instead of one restart for each. Never throws, never waits.
+    void want(Key key);
+
     /// From `first` to `last`, both included.
     Cursor scan(Key first, Key last);
 
