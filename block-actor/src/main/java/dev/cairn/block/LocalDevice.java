@@ -1,0 +1,106 @@
+package dev.cairn.block;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+
+/// A file or block device of this machine, through the page cache. It is locked while open: a second node, or mkfs,
+/// finds it in use.
+public final class LocalDevice implements BlockDevice {
+    /// How a device is opened.
+    public enum Mode {
+        /// For one process alone.
+        READ_WRITE,
+        /// Shared with other readers; every write fails.
+        READ_ONLY
+    }
+
+    private final DeviceFile file;
+    private final int blockBytes;
+    private final long blocks;
+
+    LocalDevice(DeviceFile file, int blockBytes, long blocks) {
+        if (blockBytes < 512 || Integer.bitCount(blockBytes) != 1)
+            throw new IllegalArgumentException("block of " + blockBytes + " bytes");
+        if (blocks < 0 || blocks > Long.MAX_VALUE / blockBytes)
+            throw new IllegalArgumentException("device of " + blocks + " blocks");
+        this.file = file;
+        this.blockBytes = blockBytes;
+        this.blocks = blocks;
+    }
+
+    /// Opens a device in its whole length, without looking at labels; a volume's pair is opened by [VolumeDevices].
+    ///
+    /// @throws DeviceInUseException when another process holds it
+    public static LocalDevice open(Path path, Mode mode, int blockBytes) throws DeviceException {
+        var file = DeviceFile.open(path, mode);
+        return new LocalDevice(file, blockBytes, file.bytes() / blockBytes);
+    }
+
+    @Override
+    public String name() {
+        return file.name();
+    }
+
+    @Override
+    public int blockBytes() {
+        return blockBytes;
+    }
+
+    @Override
+    public long blocks() {
+        return blocks;
+    }
+
+    @Override
+    public void read(long byteOffset, MemorySegment into) throws DeviceException {
+        check("read", byteOffset, into);
+        file.read(byteOffset, into, blockBytes);
+    }
+
+    @Override
+    public boolean readWithoutWaiting(long byteOffset, MemorySegment into) throws DeviceException {
+        check("read", byteOffset, into);
+        return file.readWithoutWaiting(byteOffset, into, blockBytes);
+    }
+
+    @Override
+    public void write(long byteOffset, MemorySegment from) throws DeviceException {
+        check("write", byteOffset, from);
+        file.write(byteOffset, from, blockBytes);
+    }
+
+    /// {@inheritDoc} After one failure every later flush fails too: what was lost cannot be told any more.
+    @Override
+    public void flush() throws DeviceException {
+        file.flush();
+    }
+
+    @Override
+    public void discard(Extent extent) throws DeviceException {
+        if (extent.end() > blocks) throw beyond("discard", extent.start(), extent.count() * blockBytes);
+        file.discard(extent.start() * blockBytes, extent.count() * blockBytes, blockBytes);
+    }
+
+    private void check(String what, long byteOffset, MemorySegment buffer) throws DeviceException {
+        if (!buffer.isNative())
+            throw new IllegalArgumentException("a device reads and writes native memory only, not the heap's");
+        if (byteOffset < 0 || byteOffset > blocks * blockBytes - buffer.byteSize())
+            throw beyond(what, Math.floorDiv(byteOffset, (long) blockBytes), buffer.byteSize());
+    }
+
+    private DeviceException beyond(String what, long block, long bytes) {
+        return new DeviceException("%s: %s of block %d (%d bytes): the volume uses only the first %d blocks"
+                .formatted(name(), what, block, bytes, blocks));
+    }
+
+    /// Gives the lock back as well. A call that is still running ends first; a later one fails.
+    @Override
+    public void close() {
+        file.close();
+    }
+
+    @Override
+    public String toString() {
+        return "LocalDevice[%s, %d blocks of %d]".formatted(name(), blocks, blockBytes);
+    }
+}
