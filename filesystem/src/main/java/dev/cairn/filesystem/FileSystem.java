@@ -1,0 +1,206 @@
+package dev.cairn.filesystem;
+
+import dev.cairn.proto.SpaceReport;
+import dev.cairn.transaction.Tx;
+
+/// All calls of the file system, each one restartable attempt of an operation on a [Tx]; see package-info.
+/// Stateless: one instance serves everybody. Which hold a call needs is said by [OperationKind].
+/// Names are the raw bytes between the slashes. Errors are `Errno.Failure`s with the errno of the man page.
+public final class FileSystem {
+    public static final long ROOT_INO = 1;
+    public static final int BLOCK_BYTES = 4096;
+    public static final int NAME_BYTES_MAX = 255;
+    public static final int SYMLINK_BYTES_MAX = 4095;
+    public static final int XATTR_BYTES_MAX = 65_535;
+    /// What listxattr can return at the most: the kernel's XATTR_LIST_MAX.
+    public static final int XATTR_LIST_BYTES_MAX = 65_536;
+    public static final int LINKS_MAX = Integer.MAX_VALUE;
+    /// 2^62: far beyond any device, and no sum of two offsets overflows.
+    public static final long FILE_BYTES_MAX = 1L << 62;
+
+    // Linux' numbers, as they come from the kernel.
+    public static final int RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2;
+    public static final int XATTR_CREATE = 1, XATTR_REPLACE = 2;
+    public static final int FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH_HOLE = 2, FALLOC_ZERO_RANGE = 16;
+    public static final int SEEK_DATA = 3, SEEK_HOLE = 4;
+
+    /// Makes the root directory unless there is one.
+    public void format(Tx tx, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    // ---- names
+
+    /// The inode behind a name of a directory, `.` and `..` included. ENOENT, ENOTDIR, ENAMETOOLONG.
+    public Inode lookup(Tx tx, long dir, byte[] name) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// ESTALE when there is no such inode (any more): numbers are never used again.
+    public Inode getattr(Tx tx, long ino) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// AGAIN only when the size grows while an earlier truncation is still freeing blocks. After DONE, when the inode
+    /// (see getattr) is [Inode#truncating], call [#truncateStep] until it is not, in the background: nobody waits for it.
+    public Outcome setattr(Tx tx, long ino, SetAttr change, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// Frees a bounded number of blocks beyond the end of a truncated file.
+    /// @return true when more steps are needed
+    public boolean truncateStep(Tx tx, long ino) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// A regular file. EEXIST when the name is there: the bridge looks up and answers with that one unless O_EXCL.
+    public Inode create(Tx tx, long dir, byte[] name, int mode, Caller caller, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// @param mode with the file type: regular, FIFO, socket, or device with `rdev` (as FUSE encodes it)
+    public Inode mknod(Tx tx, long dir, byte[] name, int mode, int rdev, Caller caller, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    public Inode mkdir(Tx tx, long dir, byte[] name, int mode, Caller caller, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    public Inode symlink(Tx tx, long dir, byte[] name, byte[] target, Caller caller, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    public byte[] readlink(Tx tx, long ino) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// A further name for an inode that is no directory. EMLINK beyond [#LINKS_MAX].
+    public Inode link(Tx tx, long ino, long dir, byte[] name, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// @return the inode that lost a name; at `nlink` 0 it has become an orphan: it stays readable and writable until its
+    ///         last user here has gone, and then [#deleteOrphanStep] frees it
+    public Inode unlink(Tx tx, long dir, byte[] name, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// @return as [#unlink]
+    public Inode rmdir(Tx tx, long dir, byte[] name, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// @param flags [#RENAME_NOREPLACE] or [#RENAME_EXCHANGE], otherwise EINVAL
+    /// @return the inode that was replaced, as [#unlink], or null
+    public Inode rename(Tx tx, long fromDir, byte[] fromName, long toDir, byte[] toName, int flags, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// Delivers entries in creation order, starting after the one whose cookie is `after` (0: from the start).
+    /// @param plus  with inodes
+    /// @param limit about how many entries the sink has room for: how many are fetched together
+    public void readdir(Tx tx, long dir, long after, boolean plus, int limit, DirectorySink sink) {
+        throw new UnsupportedOperationException();
+    }
+
+    // ---- extended attributes
+
+    /// ENODATA; the size check against the caller's buffer (ERANGE) is the bridge's.
+    public byte[] getxattr(Tx tx, long ino, byte[] name) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// @param flags [#XATTR_CREATE], [#XATTR_REPLACE] or 0
+    public void setxattr(Tx tx, long ino, byte[] name, byte[] value, int flags, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    public void removexattr(Tx tx, long ino, byte[] name, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// The names, each followed by a NUL.
+    public byte[] listxattr(Tx tx, long ino) {
+        throw new UnsupportedOperationException();
+    }
+
+    // ---- data
+
+    /// Resolves a read: clipped at the end of the file, zeros for holes. EISDIR, EINVAL for what has no data.
+    public void planRead(Tx tx, long ino, long offset, long length, DataPlan plan) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// Resolves a write and reserves what it needs; changes no item. Then [DataIo#write], then [#finishWrite], or
+    /// [#abandonWrite] when the I/O failed; in the end [DataPlan#release]. The caller keeps to one write of an inode at a
+    /// time, from plan to finish. A write beyond the bound of one plan or of the free space is shortened.
+    /// AGAIN when an earlier truncation has to be finished first. ENOSPC, EFBIG.
+    public Outcome planWrite(Tx tx, long ino, long offset, long length, DataPlan plan) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// Makes what was written part of the file.
+    /// AGAIN when the file's mapping changed since the plan (truncated, punched): nothing of it is used, its reserved
+    /// blocks are returned; release the plan and start the write over.
+    /// @param killPriv clear suid and sgid
+    public Outcome finishWrite(Tx tx, DataPlan plan, Time now, boolean killPriv) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// Returns what [#planWrite] reserved.
+    public void abandonWrite(Tx tx, DataPlan plan) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// Mode 0, [#FALLOC_KEEP_SIZE], PUNCH_HOLE or ZERO_RANGE with or without KEEP_SIZE as fallocate(2) has it;
+    /// EOPNOTSUPP for others. Bounded: not atomic for large ranges.
+    /// @return how many bytes of the range are done; less than `length`: call again for the rest (0 is possible, when
+    ///         something else had to be done first)
+    public long fallocate(Tx tx, long ino, int mode, long offset, long length, Time now) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// @param whence [#SEEK_DATA] or [#SEEK_HOLE]. ENXIO beyond the end.
+    public long lseek(Tx tx, long ino, long offset, int whence) {
+        throw new UnsupportedOperationException();
+    }
+
+    // ---- the volume
+
+    public SpaceReport statfs(Tx tx) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// The first orphan whose inode number is greater than `after`, or 0.
+    public long nextOrphan(Tx tx, long after) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// Frees a bounded part of an inode without names. Only when nobody uses it any more.
+    /// @return true when more steps are needed; false when it is gone (or was, or has a name again)
+    public boolean deleteOrphanStep(Tx tx, long ino) {
+        throw new UnsupportedOperationException();
+    }
+
+    @FunctionalInterface
+    public interface InodeSink {
+        /// @return false when there is no room for it
+        boolean inode(long seq, long ino);
+    }
+
+    /// Walks meta_seq (all inodes) or data_seq (regular files) from (firstSeq, firstIno) to (lastSeq, lastIno), both
+    /// included and unsigned, but not beyond the committed seq.
+    public void walkInodes(Tx tx, boolean data, long firstSeq, long firstIno, long lastSeq, long lastIno, InodeSink sink) {
+        throw new UnsupportedOperationException();
+    }
+
+    /// One path of an inode, relative to the root, without a leading slash; the root's own is empty.
+    /// (dir, pos) is the entry that it ends with: pass it to get the next one.
+    public record Path(byte[] bytes, long dir, long pos) {}
+
+    /// The first path after the entry (afterDir, afterPos), (0, 0) for the first of all; null when there are no more.
+    public Path inoPath(Tx tx, long ino, long afterDir, long afterPos) {
+        throw new UnsupportedOperationException();
+    }
+}

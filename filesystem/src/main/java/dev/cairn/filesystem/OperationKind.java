@@ -1,0 +1,36 @@
+package dev.cairn.filesystem;
+
+import dev.cairn.transaction.Operation.Hold;
+
+/// What each call of [FileSystem] does to space (section 6 of the map): the one table that says which calls an almost full
+/// volume refuses. What may free space must never fail for lack of it, and rename must not either: it is how programs
+/// replace files safely.
+public enum OperationKind {
+    LOOKUP(Hold.READ), GETATTR(Hold.READ), READLINK(Hold.READ), READDIR(Hold.READ), GETXATTR(Hold.READ),
+    LISTXATTR(Hold.READ), STATFS(Hold.READ), READ(Hold.READ), LSEEK(Hold.READ), WALK_INODES(Hold.READ),
+    INO_PATH(Hold.READ), NEXT_ORPHAN(Hold.READ),
+
+    SETATTR(Hold.MODIFY), TRUNCATE(Hold.MODIFY), UNLINK(Hold.MODIFY), RMDIR(Hold.MODIFY), RENAME(Hold.MODIFY),
+    REMOVEXATTR(Hold.MODIFY), PUNCH(Hold.MODIFY), DELETE_ORPHAN(Hold.MODIFY),
+    /// What follows the I/O of a write. Its blocks are the caller's already, the bytes are on the device: refusing it now
+    /// would only lose them.
+    FINISH_WRITE(Hold.MODIFY), ABANDON_WRITE(Hold.MODIFY),
+
+    FORMAT(Hold.ALLOCATE), CREATE(Hold.ALLOCATE), MKNOD(Hold.ALLOCATE), MKDIR(Hold.ALLOCATE), SYMLINK(Hold.ALLOCATE),
+    LINK(Hold.ALLOCATE), SETXATTR(Hold.ALLOCATE), FALLOCATE(Hold.ALLOCATE), PLAN_WRITE(Hold.ALLOCATE);
+
+    private final Hold hold;
+
+    OperationKind(Hold hold) {
+        this.hold = hold;
+    }
+
+    public Hold hold() {
+        return hold;
+    }
+
+    /// PUNCH for the fallocate modes that free blocks and never allocate.
+    public static OperationKind ofFallocate(int mode) {
+        return (mode & FileSystem.FALLOC_PUNCH_HOLE) != 0 ? PUNCH : FALLOCATE;
+    }
+}
