@@ -1,0 +1,172 @@
+package dev.cairn.allocator;
+
+import dev.cairn.block.Extent;
+import dev.cairn.proto.Space;
+import dev.cairn.proto.SpaceGrant;
+import dev.cairn.proto.SpaceReport;
+import java.util.ArrayList;
+import java.util.List;
+
+/// The blocks that one mount has in hand, on the transaction coordinator's thread.
+///
+///     data       in hand --reserve--> reserved --refer--> referred --takeReferred--> in the commit, the server's to count
+///                in hand <--return--  reserved <-unrefer- referred
+///     metadata   in hand --take--> with the run that is being written --written--> in the commit
+///                in hand <--return--
+///
+/// Each step names its blocks and can be taken back until the commit, so an attempt that is rolled back leaves the share
+/// as it was. What the server believes this mount to hold is what it granted less what commits have reported: in hand,
+/// reserved, referred, and what is in a commit that it has not answered yet.
+public final class MountShare {
+    private final ExtentSet metadata = new ExtentSet();
+    private final ExtentSet metadataTaken = new ExtentSet();
+    private final ExtentSet data = new ExtentSet();
+    private final ExtentSet dataReserved = new ExtentSet();
+    private final ExtentSet dataReferred = new ExtentSet();
+    private long metadataLowMark;
+    private long dataLowMark;
+    private boolean metadataLow;
+    private boolean dataLow;
+    private String why = "";
+    private SpaceReport report = SpaceReport.getDefaultInstance();
+    private long dataInCommits;
+
+    /// Blocks and flags of a registration, a commit's answer or a refill. A grant is counted once: a repeated answer must
+    /// not come here again.
+    public void granted(SpaceGrant grant) {
+        for (var extent : grant.getMetadataList()) metadata.add(extent.getStart(), extent.getCount());
+        for (var extent : grant.getDataList()) data.add(extent.getStart(), extent.getCount());
+        metadataLow = grant.getMetadataLow();
+        dataLow = grant.getDataLow();
+        why = grant.getWhy();
+        if (grant.hasReport()) {
+            report = grant.getReport();
+            dataInCommits = 0;
+            if (report.getMetadata().getTotal() > 0 && report.getData().getTotal() > 0) {
+                var policy = new ReservePolicy(report.getMetadata().getTotal(), report.getData().getTotal());
+                metadataLowMark = policy.metadataLowMark();
+                dataLowMark = policy.dataLowMark();
+            }
+        }
+    }
+
+    // ---- data
+
+    /// Up to `count` consecutive blocks: those from `goal` on when they are in hand, else near it (0: anywhere).
+    /// Null when nothing is in hand.
+    public Extent reserveData(long count, long goal) {
+        var extent = data.takeUpTo(count, goal);
+        if (extent != null) dataReserved.add(extent);
+        return extent;
+    }
+
+    public void returnData(Extent reserved) {
+        dataReserved.remove(reserved);
+        data.add(reserved);
+    }
+
+    /// Items of the open transaction refer to the blocks from now on.
+    public void referData(Extent reserved) {
+        dataReserved.remove(reserved);
+        dataReferred.add(reserved);
+    }
+
+    /// Takes [#referData] back, when the attempt that did it is rolled back.
+    public void unreferData(Extent referred) {
+        dataReferred.remove(referred);
+        dataReserved.add(referred);
+    }
+
+    /// For `CommitLog.data_allocated` of the transaction that is being frozen.
+    public List<Extent> takeReferred() {
+        dataInCommits += dataReferred.blocks();
+        return dataReferred.takeAll(Integer.MAX_VALUE);
+    }
+
+    // ---- metadata
+
+    /// Exactly `blocks` blocks for a run, in as few extents as there are; null when there are not so many in hand, and
+    /// then none is taken.
+    public List<Extent> takeMetadata(long blocks) {
+        if (blocks > metadata.blocks()) return null;
+        var taken = metadata.take(blocks, Integer.MAX_VALUE);
+        taken.forEach(metadataTaken::add);
+        return taken;
+    }
+
+    /// The run came out smaller, or was not written.
+    public void returnMetadata(List<Extent> taken) {
+        for (var extent : taken) {
+            metadataTaken.remove(extent);
+            metadata.add(extent);
+        }
+    }
+
+    /// These belong to a run that a commit reports.
+    public void writtenMetadata(List<Extent> taken) {
+        taken.forEach(metadataTaken::remove);
+    }
+
+    // ---- questions
+
+    public long metadataBlocks() {
+        return metadata.blocks();
+    }
+
+    public long dataBlocks() {
+        return data.blocks();
+    }
+
+    /// Reserved or referred by the transaction that is open.
+    public long dataBlocksInUse() {
+        return dataReserved.blocks() + dataReferred.blocks();
+    }
+
+    /// Below the low mark: a refill should be on its way. With the low flag set it would bring nothing new, and commits ask
+    /// anyway.
+    public boolean wantsMetadata() {
+        return metadata.blocks() < metadataLowMark && !metadataLow;
+    }
+
+    public boolean wantsData() {
+        return data.blocks() < dataLowMark && !dataLow;
+    }
+
+    public boolean wantsRefill() {
+        return wantsMetadata() || wantsData();
+    }
+
+    /// Set: an allocating hold gets ENOSPC.
+    public boolean metadataLow() {
+        return metadataLow;
+    }
+
+    /// Set: a data allocation that finds nothing in hand gets ENOSPC; otherwise it forces a commit and tries again.
+    public boolean dataLow() {
+        return dataLow;
+    }
+
+    /// The server's words for the flags, for logs and status.
+    public String why() {
+        return why;
+    }
+
+    /// The volume as of the last grant, with the data that this mount has used since moved from held to used.
+    public SpaceReport report() {
+        long since = Math.min(report.getData().getHeld(), dataReserved.blocks() + dataReferred.blocks() + dataInCommits);
+        if (since == 0) return report;
+        var then = report.getData();
+        return report.toBuilder()
+                .setData(Space.newBuilder(then).setUsed(then.getUsed() + since).setHeld(then.getHeld() - since))
+                .build();
+    }
+
+    /// Everything in hand, for a look from outside.
+    public List<Extent> metadataInHand() {
+        return new ArrayList<>(metadata.toList());
+    }
+
+    public List<Extent> dataInHand() {
+        return new ArrayList<>(data.toList());
+    }
+}

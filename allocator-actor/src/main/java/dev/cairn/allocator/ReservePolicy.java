@@ -1,0 +1,74 @@
+package dev.cairn.allocator;
+
+/// How much metadata the server keeps back, and how large refills are: computed from the size of the volume and the
+/// number of mounts, so that a device of 64 MiB works and one of 64 GiB is not wasteful.
+///
+/// Everything but file data is copy-on-write, so freeing needs allocating: deletions are written into a commit log, and
+/// only merging that log brings blocks back. What one mount can need between "the volume is low" and the first block that
+/// comes back is
+///
+/// * its share, filled to the *target* once more, so that it can commit deletions at all;
+/// * one *full commit log*, written while the share is being filled: a transaction is cut when it has used up the
+///   share, so no commit log is larger than the target;
+/// * one *merge job*, whose output is written before its inputs are freed. A job gives back what it consumed, but for the partly
+///   consumed last block of each input, so one job in hand keeps merging going for ever.
+///
+/// The server writes no metadata blocks of its own; it keeps one more merge job, because two may be out at once.
+///
+///     reserve(mounts) = job + max(1, mounts) × (target + log + job)        with log = target
+///
+/// | device | target | job | reserve, 1 mount | 3 mounts |
+/// | --- | --- | --- | --- | --- |
+/// | 64 MiB | 32 | 16 | 96 of 1024, 9.4 % | 256 |
+/// | 1 GiB | 512 | 256 | 1536 of 16384, 9.4 % | 4096 |
+/// | 64 GiB | 4096 | 1024 | 10240 of 1048576, 1 % | 28672 |
+///
+/// @param metadataBlocks size of the metadata device, in 64 KiB blocks
+/// @param dataBlocks     size of the data device, in 4 KiB blocks
+public record ReservePolicy(long metadataBlocks, long dataBlocks) {
+    /// mkfs refuses less unless it is told to go on: 256 MiB hold the reserve of ten mounts.
+    public static final long METADATA_BLOCKS_MIN = 4096;
+    /// 64 MiB: sixteen refills of at least 4 MiB.
+    public static final long DATA_BLOCKS_MIN = 16384;
+
+    public ReservePolicy {
+        if (metadataBlocks < 1 || dataBlocks < 1)
+            throw new IllegalArgumentException("%d metadata and %d data blocks".formatted(metadataBlocks, dataBlocks));
+    }
+
+    /// A mount's metadata share is refilled up to this: a transaction's worth of runs, at most 256 MiB.
+    public long metadataTarget() {
+        return Math.clamp(metadataBlocks / 32, 32, 4096);
+    }
+
+    /// Below this it is refilled. Half, so that a share never falls to where a commit has to be forced in ordinary use.
+    public long metadataLowMark() {
+        return metadataTarget() / 2;
+    }
+
+    /// Blocks for the one output run of a merge job.
+    public long mergeJobBlocks() {
+        return Math.clamp(metadataBlocks / 64, 16, 1024);
+    }
+
+    /// The largest run that a commit writes.
+    public long commitLogBlocks() {
+        return metadataTarget();
+    }
+
+    /// A mount's data share is refilled up to this: at most 1 GiB, so that large files seldom wait for a refill.
+    public long dataTarget() {
+        return Math.clamp(dataBlocks / 16, 64, 262_144);
+    }
+
+    public long dataLowMark() {
+        return dataTarget() / 4;
+    }
+
+    /// Metadata blocks that allocating operations never get. At most half of the device: with more mounts than it was made
+    /// for, a volume is tight before it is useless.
+    public long reserve(int mounts) {
+        long each = metadataTarget() + commitLogBlocks() + mergeJobBlocks();
+        return Math.min(metadataBlocks / 2, mergeJobBlocks() + Math.max(1, mounts) * each);
+    }
+}

@@ -1,0 +1,9 @@
+/// Space: which blocks are free, who holds which, and how many have to stay in reserve. Pure classes, no actor and no
+/// I/O: the server's side runs inside the server entity, the mount's side inside the transaction coordinator, and every
+/// one of them is used by one thread.
+///
+/// [ExtentSet] is a set of blocks and stands under everything else. [SpacePools] is the server's account of a volume:
+/// pools, shares of mounts and merge jobs, what is used; [ReservePolicy] computes from the volume's size and the mounts what it must
+/// keep back. [MountShare] is the other end of a grant: the blocks that one mount has in hand. Section 6 of
+/// docs/architecture.md is the contract; `SpacePoolsTest` plays random histories against it.
+package dev.cairn.allocator;

@@ -1,0 +1,103 @@
+package dev.cairn.allocator;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.cairn.block.Extent;
+import dev.cairn.proto.SpaceGrant;
+import dev.cairn.proto.SpaceReport;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.RepetitionInfo;
+import org.junit.jupiter.api.Test;
+
+class MountShareTest {
+    private static SpaceGrant grant(Extent metadata, Extent data, SpaceReport report) {
+        return SpaceGrant.newBuilder().setReport(report)
+                .addMetadata(dev.cairn.proto.Extent.newBuilder().setStart(metadata.start()).setCount(metadata.count()))
+                .addData(dev.cairn.proto.Extent.newBuilder().setStart(data.start()).setCount(data.count())).build();
+    }
+
+    private static final SpaceReport REPORT = new SpacePools(1024, 2, 65536, 1).report(1, 0);
+
+    @Test
+    void a_rolled_back_attempt_leaves_the_share_as_it_was() {
+        var share = new MountShare();
+        share.granted(grant(new Extent(100, 32), new Extent(1000, 4096), REPORT));
+        var before = share.dataInHand();
+        var first = share.reserveData(10, 0);
+        var second = share.reserveData(10, first.end());
+        assertThat(second.start()).isEqualTo(first.end());
+        share.referData(first);
+        share.unreferData(first);
+        share.returnData(second);
+        share.returnData(first);
+        assertThat(share.dataInHand()).isEqualTo(before);
+        assertThatThrownBy(() -> share.returnData(first)).isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(() -> share.referData(first)).isInstanceOf(IllegalStateException.class);
+    }
+
+    @Test
+    void asks_for_more_below_the_low_marks_but_not_when_there_is_no_more() {
+        var share = new MountShare();
+        share.granted(grant(new Extent(100, 32), new Extent(1000, 4096), REPORT));
+        assertThat(share.wantsRefill()).isFalse();
+        share.takeMetadata(17);
+        assertThat(share.wantsMetadata()).isTrue();
+        share.granted(SpaceGrant.newBuilder().setMetadataLow(true).setDataLow(true).setReport(REPORT).build());
+        assertThat(share.wantsRefill()).isFalse();
+        assertThat(share.takeMetadata(16)).isNull();
+        assertThat(share.metadataBlocks()).isEqualTo(15);
+        assertThat(share.metadataLow() && share.dataLow()).isTrue();
+    }
+
+    /// Granted less reported is what the mount has, in hand or out with an attempt, a transaction or a commit.
+    @RepeatedTest(50)
+    void agrees_with_the_server(RepetitionInfo run) {
+        var random = new SplittableRandom(run.getCurrentRepetition());
+        var pools = new SpacePools(4096, 2, 65536, 1);
+        var holder = HolderId.mount(7);
+        pools.join(holder);
+        var share = new MountShare();
+        var reserved = new ArrayList<Extent>();
+        for (int step = 0; step < 300; step++) {
+            switch (random.nextInt(6)) {
+                case 0 -> {
+                    var metadata = pools.chooseMetadata(random.nextInt(40), 4);
+                    var data = pools.chooseData(random.nextInt(400), 4);
+                    pools.grant(holder, metadata, data);
+                    var answer = SpaceGrant.newBuilder();
+                    metadata.forEach(e -> answer.addMetadata(dev.cairn.proto.Extent.newBuilder().setStart(e.start()).setCount(e.count())));
+                    data.forEach(e -> answer.addData(dev.cairn.proto.Extent.newBuilder().setStart(e.start()).setCount(e.count())));
+                    share.granted(answer.build());
+                }
+                case 1, 2 -> {
+                    var extent = share.reserveData(1 + random.nextInt(60), random.nextInt(65536));
+                    if (extent != null) reserved.add(extent);
+                }
+                case 3 -> {
+                    if (!reserved.isEmpty()) share.referData(reserved.removeLast());
+                }
+                case 4 -> {
+                    if (!reserved.isEmpty()) share.returnData(reserved.removeFirst());
+                }
+                default -> {
+                    share.takeReferred().forEach(extent -> pools.useData(holder, extent));
+                    var run_ = share.takeMetadata(random.nextInt(20));
+                    if (run_ != null && random.nextBoolean()) {
+                        share.writtenMetadata(run_);
+                        run_.forEach(extent -> pools.useMetadata(holder, extent));
+                    } else if (run_ != null) {
+                        share.returnMetadata(run_);
+                    }
+                }
+            }
+            assertThat(share.dataBlocks() + share.dataBlocksInUse()).isEqualTo(pools.dataShare(holder).blocks());
+            assertThat(share.metadataBlocks()).isEqualTo(pools.metadataShare(holder).blocks());
+        }
+        reserved.forEach(share::returnData);
+        assertThat(List.copyOf(share.metadataInHand())).isEqualTo(pools.metadataShare(holder).toList());
+    }
+}
