@@ -1,7 +1,123 @@
 package dev.cairn.filesystem;
 
-/// Names: entries, readdir positions and backrefs.
+import static dev.cairn.transaction.Errno.EINVAL;
+import static dev.cairn.transaction.Errno.ENAMETOOLONG;
+import static dev.cairn.transaction.Errno.ENOENT;
+
+import dev.cairn.transaction.Key;
+import dev.cairn.transaction.LockMode;
+import dev.cairn.transaction.Tx;
+import java.util.ArrayList;
+
+/// The items of names: entries, readdir positions and backrefs. What the calls make of them is in [Namespace].
 final class Directories {
     /// Cookies 1 and 2 belong to `.` and `..`.
     static final long POSITION_FIRST = 3;
+    private static final int DT_DIR = 4;
+    private static final byte[] DOT = {'.'}, DOT_DOT = {'.', '.'};
+
+    static boolean isDot(byte[] name) {
+        return name.length == 1 && name[0] == '.';
+    }
+
+    static boolean isDotDot(byte[] name) {
+        return name.length == 2 && name[0] == '.' && name[1] == '.';
+    }
+
+    static void check(byte[] name) {
+        if (name.length == 0) throw ENOENT.failure();
+        if (name.length > FileSystem.NAME_BYTES_MAX) throw ENAMETOOLONG.failure();
+        for (byte b : name) if (b == '/' || b == 0) throw EINVAL.failure();
+    }
+
+    static Key firstKey(long dir, byte[] name) {
+        return Keys.entry(dir, NameHash.of(name), 0);
+    }
+
+    static Entry find(Tx tx, long dir, byte[] name) {
+        long hash = NameHash.of(name);
+        for (long n = 0; ; n++) {
+            byte[] value = tx.get(Keys.entry(dir, hash, n));
+            if (value == null) return null;
+            if (Entry.named(value, name)) return Entry.decode(dir, value, n);
+        }
+    }
+
+    /// The name must not be there. Counts in the directory; storing that is the caller's.
+    static void add(Tx tx, Inode dir, byte[] name, long ino, int type) {
+        long pos = dir.nextPosition++;
+        byte[] value = new Entry(ino, type, pos, name, -1).encode();
+        long hash = NameHash.of(name);
+        long n = 0;
+        while (tx.get(Keys.entry(dir.ino, hash, n)) != null) n++;
+        tx.put(Keys.entry(dir.ino, hash, n), value);
+        tx.put(Keys.readdir(dir.ino, pos), value);
+        tx.put(Keys.backref(ino, dir.ino, pos), value);
+        dir.entries++;
+        dir.size += name.length;
+    }
+
+    /// @param entry as [#find] found it in this attempt, with no other removed since
+    static void remove(Tx tx, Inode dir, Entry entry) {
+        long hash = NameHash.of(entry.name());
+        // The numbers of equal hashes have no gaps: the last one takes the place of the one that goes.
+        long last = entry.n();
+        byte[] lastValue = null;
+        for (byte[] value; (value = tx.get(Keys.entry(dir.ino, hash, last + 1))) != null; last++) lastValue = value;
+        if (lastValue != null) tx.put(Keys.entry(dir.ino, hash, entry.n()), lastValue);
+        tx.delete(Keys.entry(dir.ino, hash, last));
+        tx.delete(Keys.readdir(dir.ino, entry.pos()));
+        tx.delete(Keys.backref(entry.ino(), dir.ino, entry.pos()));
+        dir.entries--;
+        dir.size -= entry.name().length;
+    }
+
+    /// The directory that names a directory; 0 when it was removed. The root is its own parent.
+    static long parent(Tx tx, long dir) {
+        if (dir == FileSystem.ROOT_INO) return dir;
+        var cursor = tx.scan(Keys.backref(dir, 0, 0), Keys.backref(dir, -1, -1));
+        return cursor.next() ? cursor.key().second() : 0;
+    }
+
+    static void readdir(Tx tx, long dir, long after, boolean plus, int limit, DirectorySink sink) {
+        if (after < 0) throw EINVAL.failure();
+        tx.lockInode(dir, LockMode.READ);
+        Inodes.loadDirectory(tx, dir);
+        if (after < 1 && !sink.entry(dir, DT_DIR, 1, DOT, null)) return;
+        if (after < 2) {
+            long parent = parent(tx, dir);
+            if (!sink.entry(parent == 0 ? dir : parent, DT_DIR, 2, DOT_DOT, null)) return;
+        }
+        var cursor = tx.scan(Keys.readdir(dir, Math.max(after + 1, POSITION_FIRST)), Keys.readdir(dir, -1));
+        if (!plus) {
+            while (cursor.next()) {
+                var entry = Entry.decode(dir, cursor.value(), -1);
+                if (!sink.entry(entry.ino(), entry.type(), cursor.key().second(), entry.name(), null)) return;
+            }
+            return;
+        }
+        // In batches, so that the inodes that are not in memory are fetched together and not one by one.
+        int batchMax = Math.clamp(limit, 1, 1024);
+        var batch = new ArrayList<Entry>(batchMax);
+        for (boolean more = true; more; ) {
+            batch.clear();
+            while (batch.size() < batchMax && (more = cursor.next())) {
+                var entry = Entry.decode(dir, cursor.value(), -1);
+                if (entry.pos() != cursor.key().second())
+                    throw Inode.damaged(dir, "entry at %d says %d".formatted(cursor.key().second(), entry.pos()));
+                batch.add(entry);
+            }
+            for (var entry : batch) {
+                tx.lockInode(entry.ino(), LockMode.READ);
+                tx.want(Keys.inode(entry.ino()));
+            }
+            for (var entry : batch) {
+                // A name without an inode would be damage; the listing goes on, and using the name tells.
+                var inode = Inodes.loadOrNull(tx, entry.ino());
+                if (!sink.entry(entry.ino(), entry.type(), entry.pos(), entry.name(), inode)) return;
+            }
+        }
+    }
+
+    private Directories() {}
 }

@@ -1,6 +1,9 @@
 package dev.cairn.filesystem;
 
+import static dev.cairn.transaction.Errno.EINVAL;
+
 import dev.cairn.proto.SpaceReport;
+import dev.cairn.transaction.LockMode;
 import dev.cairn.transaction.Tx;
 
 /// All calls of the file system, each one restartable attempt of an operation on a [Tx]; see package-info.
@@ -26,110 +29,132 @@ public final class FileSystem {
 
     /// Makes the root directory unless there is one.
     public void format(Tx tx, Time now) {
-        throw new UnsupportedOperationException();
+        tx.lockInode(ROOT_INO, LockMode.WRITE);
+        if (Inodes.loadOrNull(tx, ROOT_INO) != null) return;
+        var root = new Inode(ROOT_INO);
+        root.mode = Inode.S_IFDIR | 0755;
+        root.nlink = 2;
+        root.nextPosition = Directories.POSITION_FIRST;
+        root.nextXattrId = 1;
+        root.atime(now);
+        root.mtimeExactly(now);
+        root.ctime(now);
+        root.crtime(now);
+        Inodes.storeNew(tx, root);
     }
 
     // ---- names
 
     /// The inode behind a name of a directory, `.` and `..` included. ENOENT, ENOTDIR, ENAMETOOLONG.
     public Inode lookup(Tx tx, long dir, byte[] name) {
-        throw new UnsupportedOperationException();
+        return Namespace.lookup(tx, dir, name);
     }
 
     /// ESTALE when there is no such inode (any more): numbers are never used again.
     public Inode getattr(Tx tx, long ino) {
-        throw new UnsupportedOperationException();
+        return Attributes.get(tx, ino);
     }
 
     /// AGAIN only when the size grows while an earlier truncation is still freeing blocks. After DONE, when the inode
     /// (see getattr) is [Inode#truncating], call [#truncateStep] until it is not, in the background: nobody waits for it.
     public Outcome setattr(Tx tx, long ino, SetAttr change, Time now) {
-        throw new UnsupportedOperationException();
+        return Attributes.set(tx, ino, change, now);
     }
 
     /// Frees a bounded number of blocks beyond the end of a truncated file.
     /// @return true when more steps are needed
     public boolean truncateStep(Tx tx, long ino) {
-        throw new UnsupportedOperationException();
+        return Attributes.truncateStep(tx, ino);
     }
 
     /// A regular file. EEXIST when the name is there: the bridge looks up and answers with that one unless O_EXCL.
     public Inode create(Tx tx, long dir, byte[] name, int mode, Caller caller, Time now) {
-        throw new UnsupportedOperationException();
+        return mknod(tx, dir, name, Inode.S_IFREG | mode & Inode.PERMISSIONS, 0, caller, now);
     }
 
     /// @param mode with the file type: regular, FIFO, socket, or device with `rdev` (as FUSE encodes it)
     public Inode mknod(Tx tx, long dir, byte[] name, int mode, int rdev, Caller caller, Time now) {
-        throw new UnsupportedOperationException();
+        int type = mode & Inode.S_IFMT;
+        switch (type) {
+            case 0 -> mode |= Inode.S_IFREG;
+            case Inode.S_IFREG, Inode.S_IFIFO, Inode.S_IFSOCK, Inode.S_IFCHR, Inode.S_IFBLK -> {}
+            default -> throw EINVAL.failure();
+        }
+        var inode = Namespace.create(tx, dir, name, mode, caller, now);
+        if (type == Inode.S_IFCHR || type == Inode.S_IFBLK) inode.rdev = rdev;
+        Inodes.storeNew(tx, inode);
+        return inode;
     }
 
     public Inode mkdir(Tx tx, long dir, byte[] name, int mode, Caller caller, Time now) {
-        throw new UnsupportedOperationException();
+        var inode = Namespace.create(tx, dir, name, Inode.S_IFDIR | mode & Inode.PERMISSIONS, caller, now);
+        Inodes.storeNew(tx, inode);
+        return inode;
     }
 
     public Inode symlink(Tx tx, long dir, byte[] name, byte[] target, Caller caller, Time now) {
-        throw new UnsupportedOperationException();
+        return Namespace.symlink(tx, dir, name, target, caller, now);
     }
 
     public byte[] readlink(Tx tx, long ino) {
-        throw new UnsupportedOperationException();
+        return Namespace.readlink(tx, ino);
     }
 
     /// A further name for an inode that is no directory. EMLINK beyond [#LINKS_MAX].
     public Inode link(Tx tx, long ino, long dir, byte[] name, Time now) {
-        throw new UnsupportedOperationException();
+        return Namespace.link(tx, ino, dir, name, now);
     }
 
     /// @return the inode that lost a name; at `nlink` 0 it has become an orphan: it stays readable and writable until its
     ///         last user here has gone, and then [#deleteOrphanStep] frees it
     public Inode unlink(Tx tx, long dir, byte[] name, Time now) {
-        throw new UnsupportedOperationException();
+        return Namespace.unlink(tx, dir, name, now);
     }
 
     /// @return as [#unlink]
     public Inode rmdir(Tx tx, long dir, byte[] name, Time now) {
-        throw new UnsupportedOperationException();
+        return Namespace.rmdir(tx, dir, name, now);
     }
 
     /// @param flags [#RENAME_NOREPLACE] or [#RENAME_EXCHANGE], otherwise EINVAL
     /// @return the inode that was replaced, as [#unlink], or null
     public Inode rename(Tx tx, long fromDir, byte[] fromName, long toDir, byte[] toName, int flags, Time now) {
-        throw new UnsupportedOperationException();
+        return Namespace.rename(tx, fromDir, fromName, toDir, toName, flags, now);
     }
 
     /// Delivers entries in creation order, starting after the one whose cookie is `after` (0: from the start).
     /// @param plus  with inodes
     /// @param limit about how many entries the sink has room for: how many are fetched together
     public void readdir(Tx tx, long dir, long after, boolean plus, int limit, DirectorySink sink) {
-        throw new UnsupportedOperationException();
+        Directories.readdir(tx, dir, after, plus, limit, sink);
     }
 
     // ---- extended attributes
 
     /// ENODATA; the size check against the caller's buffer (ERANGE) is the bridge's.
     public byte[] getxattr(Tx tx, long ino, byte[] name) {
-        throw new UnsupportedOperationException();
+        return Xattrs.get(tx, ino, name);
     }
 
     /// @param flags [#XATTR_CREATE], [#XATTR_REPLACE] or 0
     public void setxattr(Tx tx, long ino, byte[] name, byte[] value, int flags, Time now) {
-        throw new UnsupportedOperationException();
+        Xattrs.set(tx, ino, name, value, flags, now);
     }
 
     public void removexattr(Tx tx, long ino, byte[] name, Time now) {
-        throw new UnsupportedOperationException();
+        Xattrs.remove(tx, ino, name, now);
     }
 
     /// The names, each followed by a NUL.
     public byte[] listxattr(Tx tx, long ino) {
-        throw new UnsupportedOperationException();
+        return Xattrs.list(tx, ino);
     }
 
     // ---- data
 
     /// Resolves a read: clipped at the end of the file, zeros for holes. EISDIR, EINVAL for what has no data.
     public void planRead(Tx tx, long ino, long offset, long length, DataPlan plan) {
-        throw new UnsupportedOperationException();
+        FileData.planRead(tx, ino, offset, length, plan);
     }
 
     /// Resolves a write and reserves what it needs; changes no item. Then [DataIo#write], then [#finishWrite], or
@@ -137,7 +162,7 @@ public final class FileSystem {
     /// time, from plan to finish. A write beyond the bound of one plan or of the free space is shortened.
     /// AGAIN when an earlier truncation has to be finished first. ENOSPC, EFBIG.
     public Outcome planWrite(Tx tx, long ino, long offset, long length, DataPlan plan) {
-        throw new UnsupportedOperationException();
+        return FileData.planWrite(tx, ino, offset, length, plan);
     }
 
     /// Makes what was written part of the file.
@@ -145,12 +170,18 @@ public final class FileSystem {
     /// blocks are returned; release the plan and start the write over.
     /// @param killPriv clear suid and sgid
     public Outcome finishWrite(Tx tx, DataPlan plan, Time now, boolean killPriv) {
-        throw new UnsupportedOperationException();
+        return FileData.finishWrite(tx, plan, now, killPriv);
     }
 
     /// Returns what [#planWrite] reserved.
     public void abandonWrite(Tx tx, DataPlan plan) {
-        throw new UnsupportedOperationException();
+        FileData.abandonWrite(tx, plan);
+    }
+
+    /// Zeros on the device for the two ends of a range that share their blocks with other bytes; call it before a fallocate
+    /// that punches or zeroes, and carry it out with [DataIo#write] (there is no buffer) if it has segments.
+    public void planZero(Tx tx, long ino, long offset, long length, DataPlan plan) {
+        Allocation.planZero(tx, ino, offset, length, plan);
     }
 
     /// Mode 0, [#FALLOC_KEEP_SIZE], PUNCH_HOLE or ZERO_RANGE with or without KEEP_SIZE as fallocate(2) has it;
@@ -158,29 +189,29 @@ public final class FileSystem {
     /// @return how many bytes of the range are done; less than `length`: call again for the rest (0 is possible, when
     ///         something else had to be done first)
     public long fallocate(Tx tx, long ino, int mode, long offset, long length, Time now) {
-        throw new UnsupportedOperationException();
+        return Allocation.fallocate(tx, ino, mode, offset, length, now);
     }
 
     /// @param whence [#SEEK_DATA] or [#SEEK_HOLE]. ENXIO beyond the end.
     public long lseek(Tx tx, long ino, long offset, int whence) {
-        throw new UnsupportedOperationException();
+        return FileData.lseek(tx, ino, offset, whence);
     }
 
     // ---- the volume
 
     public SpaceReport statfs(Tx tx) {
-        throw new UnsupportedOperationException();
+        return tx.space();
     }
 
     /// The first orphan whose inode number is greater than `after`, or 0.
     public long nextOrphan(Tx tx, long after) {
-        throw new UnsupportedOperationException();
+        return Orphans.next(tx, after);
     }
 
     /// Frees a bounded part of an inode without names. Only when nobody uses it any more.
     /// @return true when more steps are needed; false when it is gone (or was, or has a name again)
     public boolean deleteOrphanStep(Tx tx, long ino) {
-        throw new UnsupportedOperationException();
+        return Orphans.deleteStep(tx, ino);
     }
 
     @FunctionalInterface
@@ -192,7 +223,7 @@ public final class FileSystem {
     /// Walks meta_seq (all inodes) or data_seq (regular files) from (firstSeq, firstIno) to (lastSeq, lastIno), both
     /// included and unsigned, but not beyond the committed seq.
     public void walkInodes(Tx tx, boolean data, long firstSeq, long firstIno, long lastSeq, long lastIno, InodeSink sink) {
-        throw new UnsupportedOperationException();
+        Indexes.walk(tx, data, firstSeq, firstIno, lastSeq, lastIno, sink);
     }
 
     /// One path of an inode, relative to the root, without a leading slash; the root's own is empty.
@@ -201,6 +232,6 @@ public final class FileSystem {
 
     /// The first path after the entry (afterDir, afterPos), (0, 0) for the first of all; null when there are no more.
     public Path inoPath(Tx tx, long ino, long afterDir, long afterPos) {
-        throw new UnsupportedOperationException();
+        return Indexes.path(tx, ino, afterDir, afterPos);
     }
 }

@@ -15,6 +15,8 @@ public enum OperationKind {
     /// What follows the I/O of a write. Its blocks are the caller's already, the bytes are on the device: refusing it now
     /// would only lose them.
     FINISH_WRITE(Hold.MODIFY), ABANDON_WRITE(Hold.MODIFY),
+    /// Changes no item; it is the first half of a punch, which must not be refused.
+    PLAN_ZERO(Hold.MODIFY),
 
     FORMAT(Hold.ALLOCATE), CREATE(Hold.ALLOCATE), MKNOD(Hold.ALLOCATE), MKDIR(Hold.ALLOCATE), SYMLINK(Hold.ALLOCATE),
     LINK(Hold.ALLOCATE), SETXATTR(Hold.ALLOCATE), FALLOCATE(Hold.ALLOCATE), PLAN_WRITE(Hold.ALLOCATE);

@@ -1,0 +1,104 @@
+package dev.cairn.filesystem;
+
+import static dev.cairn.transaction.Errno.EFBIG;
+import static dev.cairn.transaction.Errno.EINVAL;
+import static dev.cairn.transaction.Errno.EISDIR;
+
+import dev.cairn.transaction.LockMode;
+import dev.cairn.transaction.Tx;
+
+/// getattr, setattr, and the size of files.
+///
+/// Cutting a file persists its new size together with TRUNCATING, then frees the blocks behind it in bounded steps. A
+/// crash between two steps leaves a short file with blocks behind its end, which nobody can see: reads stop at the size,
+/// and whatever would make the file longer finishes the steps first.
+final class Attributes {
+    /// Extents freed by one operation: few enough not to hold up the others, enough to make the commit worth it.
+    static final int EXTENTS_PER_STEP = 1000;
+    private static final long BLOCK = FileSystem.BLOCK_BYTES;
+
+    static Inode get(Tx tx, long ino) {
+        tx.lockInode(ino, LockMode.READ);
+        return Inodes.load(tx, ino);
+    }
+
+    static Outcome set(Tx tx, long ino, SetAttr change, Time now) {
+        tx.lockInode(ino, LockMode.WRITE);
+        var inode = Inodes.load(tx, ino);
+        if (change.equals(SetAttr.NONE)) return Outcome.DONE;
+        if (change.size() != null) {
+            long size = change.size();
+            if (inode.isDirectory()) throw EISDIR.failure();
+            if (!inode.isRegular() || size < 0) throw EINVAL.failure();
+            if (size > FileSystem.FILE_BYTES_MAX) throw EFBIG.failure();
+            if (size > inode.size && inode.truncating()) {
+                step(tx, inode);
+                return Outcome.AGAIN;
+            }
+        }
+        if (change.mode() != null) inode.mode = inode.mode & Inode.S_IFMT | change.mode() & Inode.PERMISSIONS;
+        if (change.uid() != null) inode.uid = change.uid();
+        if (change.gid() != null) inode.gid = change.gid();
+        if (change.killPriv()) killPriv(inode);
+        inode.ctime(now);
+        boolean resized = false;
+        if (change.size() != null) {
+            long size = change.size();
+            resized = size != inode.size;
+            inode.touched(now);
+            if (size > inode.size) extend(inode, size);
+            else if (size < inode.size) cut(tx, inode, size);
+        }
+        if (change.atime() != null) inode.atime(change.atime());
+        if (change.mtime() != null) inode.mtimeExactly(change.mtime());
+        if (change.ctime() != null) inode.ctime(change.ctime());
+        if (resized) Inodes.storeContents(tx, inode);
+        else if (change.size() != null) Inodes.storeDataSeq(tx, inode);
+        else Inodes.store(tx, inode);
+        return Outcome.DONE;
+    }
+
+    /// A change of contents or owner takes away what the old contents or owner were trusted with.
+    static void killPriv(Inode inode) {
+        if (!inode.isRegular()) return;
+        inode.mode &= ~Inode.S_ISUID;
+        // Without group execution the bit is no privilege (it once meant mandatory locking).
+        if ((inode.mode & Inode.S_IXGRP) != 0) inode.mode &= ~Inode.S_ISGID;
+    }
+
+    /// Makes a file longer without writing: see [Inode#zeroFrom]. Only when it is not TRUNCATING.
+    static void extend(Inode inode, long size) {
+        if (inode.zeroFrom == 0 && inode.size % BLOCK != 0) inode.zeroFrom = inode.size;
+        inode.size = size;
+    }
+
+    private static void cut(Tx tx, Inode inode, long size) {
+        inode.size = size;
+        // Behind the end there is nothing to promise about what a block holds.
+        if (inode.zeroFrom >= size) inode.zeroFrom = 0;
+        freeBehindEnd(tx, inode);
+    }
+
+    private static void freeBehindEnd(Tx tx, Inode inode) {
+        long keep = (inode.size + BLOCK - 1) / BLOCK;
+        long done = Extents.free(tx, inode, keep, Extents.BLOCKS_MAX, EXTENTS_PER_STEP);
+        if (done < Extents.BLOCKS_MAX) inode.flags |= Inode.TRUNCATING;
+        else inode.flags &= ~Inode.TRUNCATING;
+    }
+
+    /// One step of a truncation, stored.
+    static void step(Tx tx, Inode inode) {
+        freeBehindEnd(tx, inode);
+        Inodes.store(tx, inode);
+    }
+
+    static boolean truncateStep(Tx tx, long ino) {
+        tx.lockInode(ino, LockMode.WRITE);
+        var inode = Inodes.loadOrNull(tx, ino);
+        if (inode == null || !inode.truncating()) return false;
+        step(tx, inode);
+        return inode.truncating();
+    }
+
+    private Attributes() {}
+}

@@ -1,0 +1,258 @@
+package dev.cairn.filesystem;
+
+import static dev.cairn.transaction.Errno.EBUSY;
+import static dev.cairn.transaction.Errno.EEXIST;
+import static dev.cairn.transaction.Errno.EINVAL;
+import static dev.cairn.transaction.Errno.EISDIR;
+import static dev.cairn.transaction.Errno.EMLINK;
+import static dev.cairn.transaction.Errno.ENAMETOOLONG;
+import static dev.cairn.transaction.Errno.ENOENT;
+import static dev.cairn.transaction.Errno.ENOTDIR;
+import static dev.cairn.transaction.Errno.ENOTEMPTY;
+import static dev.cairn.transaction.Errno.EPERM;
+import static dev.cairn.transaction.Errno.ESTALE;
+
+import dev.cairn.transaction.LockMode;
+import dev.cairn.transaction.Tx;
+
+/// The calls that make, find, move and remove names.
+final class Namespace {
+    /// No path has more parts (PATH_MAX), but directories can be moved below each other without ever being named by one.
+    /// Deeper than this is taken for a cycle, which no sequence of calls can make: damage.
+    static final int DEPTH_MAX = 1_000_000;
+
+    static Inode lookup(Tx tx, long dir, byte[] name) {
+        tx.lockInode(dir, LockMode.READ);
+        if (Directories.isDot(name)) {
+            var inode = Inodes.load(tx, dir);
+            // By export handle: what was deleted is not to be opened again.
+            if (inode.nlink == 0) throw ESTALE.failure();
+            return inode;
+        }
+        if (Directories.isDotDot(name)) {
+            Inodes.loadDirectory(tx, dir);
+            long parent = Directories.parent(tx, dir);
+            if (parent == 0) throw ENOENT.failure();
+            tx.lockInode(parent, LockMode.READ);
+            return Inodes.load(tx, parent);
+        }
+        Directories.check(name);
+        var entry = Directories.find(tx, dir, name);
+        if (entry == null) {
+            // Only now: a name that is there needs no look at the directory.
+            Inodes.loadDirectory(tx, dir);
+            throw ENOENT.failure();
+        }
+        tx.lockInode(entry.ino(), LockMode.READ);
+        return target(tx, dir, entry);
+    }
+
+    private static Inode target(Tx tx, long dir, Entry entry) {
+        var inode = Inodes.loadOrNull(tx, entry.ino());
+        if (inode == null)
+            throw Inode.damaged(dir, "names inode %d at position %d, which is not there".formatted(entry.ino(), entry.pos()));
+        return inode;
+    }
+
+    private static void checkNew(byte[] name) {
+        if (Directories.isDot(name) || Directories.isDotDot(name)) throw EEXIST.failure();
+        Directories.check(name);
+    }
+
+    /// Any kind of new inode. What goes beside it (a symlink's target) is the caller's.
+    static Inode create(Tx tx, long dirIno, byte[] name, int mode, Caller caller, Time now) {
+        checkNew(name);
+        int type = mode & Inode.S_IFMT;
+        boolean directory = type == Inode.S_IFDIR;
+        long ino = tx.allocateInode(directory);
+        Inodes.lockBoth(tx, dirIno, ino, LockMode.WRITE);
+        tx.want(Directories.firstKey(dirIno, name));
+        var dir = Inodes.loadLiveDirectory(tx, dirIno);
+        if (Directories.find(tx, dirIno, name) != null) throw EEXIST.failure();
+        if (directory) addSubdirectory(dir);
+        var inode = Inodes.create(tx, dir, ino, type | mode & Inode.PERMISSIONS & ~caller.umask(), caller, now);
+        Directories.add(tx, dir, name, ino, inode.type());
+        dir.touched(now);
+        Inodes.store(tx, dir);
+        return inode;
+    }
+
+    private static void addSubdirectory(Inode dir) {
+        if (dir.nlink == FileSystem.LINKS_MAX) throw EMLINK.failure();
+        dir.nlink++;
+    }
+
+    static Inode symlink(Tx tx, long dir, byte[] name, byte[] target, Caller caller, Time now) {
+        if (target.length == 0) throw ENOENT.failure();
+        if (target.length > FileSystem.SYMLINK_BYTES_MAX) throw ENAMETOOLONG.failure();
+        var inode = create(tx, dir, name, Inode.S_IFLNK | 0777, new Caller(caller.uid(), caller.gid(), 0), now);
+        inode.size = target.length;
+        tx.put(Keys.symlink(inode.ino), target.clone());
+        Inodes.storeNew(tx, inode);
+        return inode;
+    }
+
+    static byte[] readlink(Tx tx, long ino) {
+        tx.lockInode(ino, LockMode.READ);
+        tx.want(Keys.symlink(ino));
+        var inode = Inodes.load(tx, ino);
+        if (!inode.isSymlink()) throw EINVAL.failure();
+        byte[] target = tx.get(Keys.symlink(ino));
+        if (target == null || target.length != inode.size)
+            throw Inode.damaged(ino, "symlink of %d bytes has %s".formatted(inode.size,
+                    target == null ? "no target" : target.length));
+        return target.clone();
+    }
+
+    static Inode link(Tx tx, long ino, long dirIno, byte[] name, Time now) {
+        checkNew(name);
+        Inodes.lockBoth(tx, ino, dirIno, LockMode.WRITE);
+        tx.want(Directories.firstKey(dirIno, name));
+        tx.want(Keys.inode(ino));
+        var dir = Inodes.loadLiveDirectory(tx, dirIno);
+        var inode = Inodes.load(tx, ino);
+        if (inode.isDirectory()) throw EPERM.failure();
+        if (inode.nlink == 0) throw ENOENT.failure();
+        if (Directories.find(tx, dirIno, name) != null) throw EEXIST.failure();
+        if (inode.nlink == FileSystem.LINKS_MAX) throw EMLINK.failure();
+        Directories.add(tx, dir, name, ino, inode.type());
+        dir.touched(now);
+        Inodes.store(tx, dir);
+        inode.nlink++;
+        inode.ctime(now);
+        Inodes.store(tx, inode);
+        return inode;
+    }
+
+    static Inode unlink(Tx tx, long dirIno, byte[] name, Time now) {
+        if (Directories.isDot(name) || Directories.isDotDot(name)) throw EISDIR.failure();
+        return removeName(tx, dirIno, name, false, now);
+    }
+
+    static Inode rmdir(Tx tx, long dirIno, byte[] name, Time now) {
+        if (Directories.isDot(name)) throw EINVAL.failure();
+        if (Directories.isDotDot(name)) throw ENOTEMPTY.failure();
+        return removeName(tx, dirIno, name, true, now);
+    }
+
+    private static Inode removeName(Tx tx, long dirIno, byte[] name, boolean directory, Time now) {
+        Directories.check(name);
+        tx.lockInode(dirIno, LockMode.WRITE);
+        tx.want(Directories.firstKey(dirIno, name));
+        var dir = Inodes.loadDirectory(tx, dirIno);
+        var entry = Directories.find(tx, dirIno, name);
+        if (entry == null) throw ENOENT.failure();
+        tx.lockInode(entry.ino(), LockMode.WRITE);
+        var inode = target(tx, dirIno, entry);
+        if (directory && !inode.isDirectory()) throw ENOTDIR.failure();
+        if (!directory && inode.isDirectory()) throw EISDIR.failure();
+        if (directory && inode.entries != 0) throw ENOTEMPTY.failure();
+        Directories.remove(tx, dir, entry);
+        if (directory) dir.nlink--;
+        dir.touched(now);
+        Inodes.store(tx, dir);
+        Inodes.dropLink(tx, inode, now);
+        return inode;
+    }
+
+    static Inode rename(Tx tx, long fromDirIno, byte[] fromName, long toDirIno, byte[] toName, int flags, Time now) {
+        if (flags != 0 && flags != FileSystem.RENAME_NOREPLACE && flags != FileSystem.RENAME_EXCHANGE)
+            throw EINVAL.failure();
+        boolean exchange = flags == FileSystem.RENAME_EXCHANGE;
+        for (var name : new byte[][] {fromName, toName}) {
+            if (Directories.isDot(name) || Directories.isDotDot(name)) throw EBUSY.failure();
+            Directories.check(name);
+        }
+        Inodes.lockBoth(tx, fromDirIno, toDirIno, LockMode.WRITE);
+        tx.want(Directories.firstKey(fromDirIno, fromName));
+        tx.want(Directories.firstKey(toDirIno, toName));
+        tx.want(Keys.inode(toDirIno));
+        var fromDir = Inodes.loadDirectory(tx, fromDirIno);
+        boolean across = fromDirIno != toDirIno;
+        var toDir = across ? Inodes.loadDirectory(tx, toDirIno) : fromDir;
+
+        var from = Directories.find(tx, fromDirIno, fromName);
+        if (from == null) throw ENOENT.failure();
+        var to = Directories.find(tx, toDirIno, toName);
+        if (toDir.nlink == 0 || exchange && to == null) throw ENOENT.failure();
+        if (flags == FileSystem.RENAME_NOREPLACE && to != null) throw EEXIST.failure();
+        // Two names of one inode: POSIX wants nothing done.
+        if (to != null && to.ino() == from.ino()) return null;
+
+        tx.lockInode(to == null ? from.ino() : Math.min(from.ino(), to.ino()), LockMode.WRITE);
+        if (to != null) {
+            tx.lockInode(Math.max(from.ino(), to.ino()), LockMode.WRITE);
+            tx.want(Keys.inode(to.ino()));
+        }
+        var moved = target(tx, fromDirIno, from);
+        if (across && (moved.isDirectory() || exchange)) {
+            // Two renames that each check their own ancestry could together cut a cycle off the tree; one at a time cannot.
+            tx.lockRename();
+            if (moved.isDirectory() && isWithin(tx, toDirIno, from.ino())) throw EINVAL.failure();
+            if (exchange && isWithin(tx, fromDirIno, to.ino())) throw EINVAL.failure();
+        }
+        var other = to == null ? null : target(tx, toDirIno, to);
+        if (exchange) {
+            exchange(tx, fromDir, from, moved, toDir, to, other, now);
+            return null;
+        }
+        if (other != null) {
+            if (moved.isDirectory() && !other.isDirectory()) throw ENOTDIR.failure();
+            if (!moved.isDirectory() && other.isDirectory()) throw EISDIR.failure();
+            if (other.entries != 0) throw ENOTEMPTY.failure();
+            Directories.remove(tx, toDir, to);
+            if (other.isDirectory()) toDir.nlink--;
+            // It may have taken another number among names of equal hash: the removed one could have been of them.
+            from = Directories.find(tx, fromDirIno, fromName);
+        }
+        Directories.remove(tx, fromDir, from);
+        Directories.add(tx, toDir, toName, from.ino(), moved.type());
+        if (moved.isDirectory()) {
+            fromDir.nlink--;
+            addSubdirectory(toDir);
+        }
+        touchBoth(tx, fromDir, toDir, now);
+        moved.ctime(now);
+        Inodes.store(tx, moved);
+        if (other != null) Inodes.dropLink(tx, other, now);
+        return other;
+    }
+
+    private static void exchange(Tx tx, Inode fromDir, Entry from, Inode moved, Inode toDir, Entry to, Inode other, Time now) {
+        Directories.remove(tx, toDir, to);
+        Directories.remove(tx, fromDir, Directories.find(tx, fromDir.ino, from.name()));
+        Directories.add(tx, toDir, to.name(), from.ino(), moved.type());
+        Directories.add(tx, fromDir, from.name(), to.ino(), other.type());
+        if (moved.isDirectory()) fromDir.nlink--;
+        if (other.isDirectory()) toDir.nlink--;
+        if (moved.isDirectory()) addSubdirectory(toDir);
+        if (other.isDirectory()) addSubdirectory(fromDir);
+        touchBoth(tx, fromDir, toDir, now);
+        moved.ctime(now);
+        other.ctime(now);
+        Inodes.store(tx, moved);
+        Inodes.store(tx, other);
+    }
+
+    private static void touchBoth(Tx tx, Inode fromDir, Inode toDir, Time now) {
+        fromDir.touched(now);
+        Inodes.store(tx, fromDir);
+        if (toDir != fromDir) {
+            toDir.touched(now);
+            Inodes.store(tx, toDir);
+        }
+    }
+
+    /// Is `dir` the same as, or somewhere below, `ancestor`? Under the rename lock, so the answer stays true.
+    private static boolean isWithin(Tx tx, long dir, long ancestor) {
+        for (int depth = 0; depth < DEPTH_MAX; depth++) {
+            if (dir == ancestor) return true;
+            if (dir == FileSystem.ROOT_INO || dir == 0) return false;
+            tx.lockInode(dir, LockMode.READ);
+            dir = Directories.parent(tx, dir);
+        }
+        throw Inode.damaged(dir, "is its own ancestor");
+    }
+
+    private Namespace() {}
+}

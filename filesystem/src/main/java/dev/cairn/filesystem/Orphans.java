@@ -1,0 +1,50 @@
+package dev.cairn.filesystem;
+
+import dev.cairn.transaction.LockMode;
+import dev.cairn.transaction.Tx;
+
+/// Inodes without names, from the last unlink until their last user has gone. The orphan item is put and deleted in the
+/// same transactions that take the last name and delete the inode, so whoever mounts after a crash finds every one.
+final class Orphans {
+    /// Xattr items deleted by one operation.
+    private static final int ITEMS_PER_STEP = 1000;
+
+    static long next(Tx tx, long after) {
+        tx.lockOrphans(LockMode.READ);
+        if (after == -1) return 0;
+        var cursor = tx.scan(Keys.orphan(after + 1), Keys.orphan(-1));
+        return cursor.next() ? cursor.key().first() : 0;
+    }
+
+    static boolean deleteStep(Tx tx, long ino) {
+        tx.lockInode(ino, LockMode.WRITE);
+        var inode = Inodes.loadOrNull(tx, ino);
+        if (inode == null || inode.nlink > 0) return false;
+        if (inode.isRegular()) {
+            long done = Extents.free(tx, inode, 0, Extents.BLOCKS_MAX, Attributes.EXTENTS_PER_STEP);
+            if (done < Extents.BLOCKS_MAX) {
+                storeHalf(tx, inode);
+                return true;
+            }
+        }
+        if (inode.xattrs > 0 && Xattrs.deleteItems(tx, ino, ITEMS_PER_STEP) == ITEMS_PER_STEP) {
+            storeHalf(tx, inode);
+            return true;
+        }
+        if (inode.isSymlink()) tx.delete(Keys.symlink(ino));
+        Inodes.remove(tx, inode);
+        return false;
+    }
+
+    // Half deleted it is an empty file: nothing that is left may lead to what has been freed.
+    private static void storeHalf(Tx tx, Inode inode) {
+        if (inode.isRegular()) {
+            inode.size = 0;
+            inode.zeroFrom = 0;
+            inode.flags |= Inode.TRUNCATING;
+        }
+        Inodes.store(tx, inode);
+    }
+
+    private Orphans() {}
+}
