@@ -143,6 +143,11 @@ final class ItemBlock implements Decoded {
         return deleted(i) ? null : Arrays.copyOfRange(raw, valueAt[i], valueAt[i + 1]);
     }
 
+    long probeHash(int i) {
+        int at = keyAt(i);
+        return RunFormat.probeHash(raw[at], (long) U64.get(raw, at + 1), raw[at + 9], (long) U64.get(raw, at + 10));
+    }
+
     /// The bytes that [#keyAt] and [#valueStart] point into; not to be changed.
     byte[] raw() {
         return raw;

@@ -13,7 +13,7 @@ public final class Needs {
     /// One thing to load: a data block, a bloom block, or the whole index (at the ordinal of its first block).
     record Need(Run run, int ordinal) {
         int blocks() {
-            return ordinal == run.indexOrdinal() ? run.indexBlocks : 1;
+            return ordinal == run.indexOrdinal() && run.indexBlocks > 0 ? run.indexBlocks : 1;
         }
     }
 

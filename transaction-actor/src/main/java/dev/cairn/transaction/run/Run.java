@@ -20,7 +20,6 @@ final class Run {
     private final int[] ordinals;
     private final long[] starts;
     /// Where the cache keeps this run's blocks: looked up once.
-    private BlockCache slotsOf;
     private BlockCache.Slots slots;
 
     /// @throws IllegalArgumentException when the reference contradicts itself
@@ -70,8 +69,9 @@ final class Run {
     }
 
     private IllegalArgumentException contradiction(String what) {
-        return new IllegalArgumentException("run %x: reference contradicts itself: %s (%d data, %d index, %d bloom, %d trimmed)"
-                .formatted(ref.getRunId(), what, ref.getDataBlocks(), ref.getIndexBlocks(), ref.getBloomBlocks(),
+        return new IllegalArgumentException(
+                "run %x: its reference contradicts itself: %s (%d data, %d index, %d bloom, %d trimmed)".formatted(
+                        ref.getRunId(), what, ref.getDataBlocks(), ref.getIndexBlocks(), ref.getBloomBlocks(),
                         ref.getTrimmedBlocks()));
     }
 
@@ -81,6 +81,10 @@ final class Run {
 
     int bloomOrdinal(long hash) {
         return dataBlocks + indexBlocks + RunFormat.bloomBlockOf(hash, bloomBlocks);
+    }
+
+    boolean covers(Key key) {
+        return firstKey.compareTo(key) <= 0 && lastKey.compareTo(key) >= 0;
     }
 
     int blocks() {
@@ -113,14 +117,12 @@ final class Run {
 
     /// For messages.
     String describe(BlockDevice meta, int ordinal) {
-        return "%s block %d (run %x, its block %d of %d)".formatted(meta.name(), address(ordinal), id, ordinal, blocks());
+        return "%s: block %d (block %d of %d of run %x)".formatted(meta.name(), address(ordinal), ordinal, blocks(), id);
     }
 
     BlockCache.Slots slots(BlockCache cache) {
-        if (slotsOf != cache) {
-            slots = cache.slots(this);
-            slotsOf = cache;
-        }
-        return slots;
+        var known = slots;
+        if (known == null || known.cache != cache) slots = known = cache.slots(this);
+        return known;
     }
 }
