@@ -1,0 +1,223 @@
+package dev.cairn.transaction;
+
+import dev.cairn.block.Extent;
+import dev.cairn.proto.LockName;
+import dev.cairn.proto.SpaceReport;
+import java.util.ArrayList;
+import java.util.List;
+
+/// One attempt of one operation on a mount's [Transactions]. Items are changed in place and noted, so that an attempt that
+/// ends early is undone; changes to space are only noted, and made when the attempt has succeeded.
+///
+/// One object serves all attempts of a mount, one after the other.
+final class Attempt implements Tx {
+    private final Transactions mount;
+    private Lacking lacking;
+    /// Items of this attempt carry at least the seq of the locks that it has taken for writing.
+    private long seq;
+
+    private Key[] changedKeys = new Key[64];
+    private Item[] before = new Item[64];
+    private int changes;
+    private long directoriesTaken;
+    private long othersTaken;
+    private int inodesDelta;
+    private final List<Extent> reserved = new ArrayList<>();
+    private final List<Extent> referred = new ArrayList<>();
+    private final List<Extent> returned = new ArrayList<>();
+    private final List<Extent> freed = new ArrayList<>();
+    private final List<DataPin> pins = new ArrayList<>();
+
+    Attempt(Transactions mount) {
+        this.mount = mount;
+    }
+
+    void begin(Lacking lacking) {
+        this.lacking = lacking;
+        lacking.kind = Lacking.Kind.BLOCKS;
+        lacking.needs.begin();
+        seq = mount.open.seq;
+    }
+
+    /// The operation ended well: what it did to space becomes so.
+    void succeed() {
+        var open = mount.open;
+        for (int n = 0; n < changes; n++) {
+            changedKeys[n] = null;
+            before[n] = null;
+        }
+        changes = 0;
+        mount.directoryNumbers.take(directoriesTaken);
+        mount.otherNumbers.take(othersTaken);
+        open.inodesDelta += inodesDelta;
+        for (var extent : referred) mount.share.referData(extent);
+        for (var extent : returned) mount.share.returnData(extent);
+        for (var extent : freed) open.dataBlocksFreed += extent.count();
+        open.dataFreed.addAll(freed);
+        forget();
+    }
+
+    /// The operation ended early: nothing of it stays.
+    void undo() {
+        var items = mount.open.items;
+        while (changes > 0) {
+            items.restore(changedKeys[--changes], before[changes]);
+            changedKeys[changes] = null;
+            before[changes] = null;
+        }
+        for (var extent : reserved) mount.share.returnData(extent);
+        for (var pin : pins) pin.release();
+        forget();
+    }
+
+    private void forget() {
+        directoriesTaken = othersTaken = 0;
+        inodesDelta = 0;
+        reserved.clear();
+        referred.clear();
+        returned.clear();
+        freed.clear();
+        pins.clear();
+    }
+
+    // ---- locks
+
+    @Override
+    public void lockInode(long ino, LockMode mode) {
+        lock(LockClient.id(LockName.Kind.INODE_GROUP, ino >>> 10), mode);
+    }
+
+    @Override
+    public void lockIndex(boolean data, long indexSeq, LockMode mode) {
+        lock(Transactions.indexLock(data, indexSeq), mode);
+    }
+
+    @Override
+    public void lockOrphans(LockMode mode) {
+        lock(LockClient.id(LockName.Kind.ORPHANS, 0), mode);
+    }
+
+    @Override
+    public void lockRename() {
+        lock(LockClient.id(LockName.Kind.RENAME, 0), LockMode.WRITE);
+    }
+
+    void lock(long id, LockMode mode) {
+        if (!mount.locks.covers(id, mode)) throw lacking.lock(id, mode);
+        if (mode != LockMode.READ) seq = Math.max(seq, mount.locks.writeSeq(id));
+    }
+
+    // ---- items
+
+    @Override
+    public byte[] get(Key key) {
+        var item = mount.dirty(key);
+        if (item != null) return item.value();
+        var committed = mount.runs.get(key, mount.cache, lacking.needs);
+        return committed == null ? null : committed.value();
+    }
+
+    @Override
+    public void want(Key key) {
+        if (mount.dirty(key) == null) mount.runs.want(key, mount.cache, lacking.needs);
+    }
+
+    @Override
+    public Cursor scan(Key first, Key last) {
+        return mount.scan(first, last, lacking.needs);
+    }
+
+    @Override
+    public void put(Key key, byte[] value) {
+        if (value.length > Item.VALUE_BYTES_MAX)
+            throw new IllegalArgumentException("a value of %d bytes for %s".formatted(value.length, key));
+        change(new Item(key, seq, value));
+    }
+
+    @Override
+    public void delete(Key key) {
+        change(new Item(key, seq, null));
+    }
+
+    private void change(Item item) {
+        if (changes == changedKeys.length) {
+            changedKeys = java.util.Arrays.copyOf(changedKeys, 2 * changes);
+            before = java.util.Arrays.copyOf(before, 2 * changes);
+        }
+        changedKeys[changes] = item.key();
+        before[changes] = mount.open.items.put(item);
+        changes++;
+    }
+
+    // ---- the transaction
+
+    @Override
+    public long seq() {
+        return mount.open.seq;
+    }
+
+    @Override
+    public long committedSeq() {
+        return mount.committedSeq();
+    }
+
+    @Override
+    public long allocateInode(boolean directory) {
+        var numbers = directory ? mount.directoryNumbers : mount.otherNumbers;
+        long taken = directory ? directoriesTaken : othersTaken;
+        if (numbers.left() <= taken) throw lacking.commit(mount.open);     // each commit brings more
+        if (directory) directoriesTaken++;
+        else othersTaken++;
+        return numbers.peek(taken);
+    }
+
+    @Override
+    public void countInodes(int delta) {
+        inodesDelta += delta;
+    }
+
+    // ---- data blocks
+
+    @Override
+    public Extent reserveData(long count, long goal) {
+        var extent = mount.share.reserveData(count, goal);
+        if (extent == null) throw noData();
+        reserved.add(extent);
+        return extent;
+    }
+
+    // Section 6: ENOSPC when the server has said that it is low; else a commit brings more. Blocks that this mount has
+    // freed but not committed are free for the user: they come back by a commit, too.
+    private RuntimeException noData() {
+        if (!mount.share.dataLow() || mount.open.dataBlocksFreed > 0) return lacking.commit(mount.open);
+        if (mount.frozen != null && mount.frozen.dataBlocksFreed > 0) return lacking.commit(mount.frozen);
+        return Errno.ENOSPC.failure();
+    }
+
+    @Override
+    public void referData(Extent blocks) {
+        referred.add(blocks);
+    }
+
+    @Override
+    public void returnData(Extent blocks) {
+        returned.add(blocks);
+    }
+
+    @Override
+    public void freeData(Extent blocks) {
+        freed.add(blocks);
+    }
+
+    @Override
+    public DataPin pinData() {
+        var pin = mount.open.pins.pin();
+        pins.add(pin);
+        return pin;
+    }
+
+    @Override
+    public SpaceReport space() {
+        return mount.space();
+    }
+}

@@ -1,0 +1,118 @@
+package dev.cairn.transaction;
+
+import com.typesafe.config.Config;
+import java.util.ArrayDeque;
+import java.util.List;
+import java.util.concurrent.AbstractExecutorService;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.TimeUnit;
+import org.apache.pekko.dispatch.DispatcherPrerequisites;
+import org.apache.pekko.dispatch.ExecutorServiceConfigurator;
+import org.apache.pekko.dispatch.ExecutorServiceFactory;
+
+/// Runs an actor's mailbox on the thread that sends to it, so that a request is decoded, executed and answered without a
+/// thread hop (a hop costs three to four times as much as the request: `fuse-facts.md`, speed, 1).
+///
+/// Only within [#run]: a thread that merely tells (a timer, a Pekko dispatcher) has its message run by a thread of this
+/// executor's own. A sender that finds the mailbox already running elsewhere returns at once; its message is run by the
+/// thread inside. So that this thread gets back to its own work under load, it passes the mailbox on to an own thread
+/// of the executor after [#BATCHES_MAX] messages.
+public final class CallingThread {
+    /// Few, because the caller's own reply may be waiting for its return; more than one, because a hand-over costs a wake-up.
+    static final int BATCHES_MAX = 16;
+
+    private static final ThreadLocal<Trampoline> TRAMPOLINE = ThreadLocal.withInitial(Trampoline::new);
+
+    private CallingThread() {}
+
+    /// Tells, with the receiving mailbox run before this returns when no other thread is inside it. Nested calls are run by
+    /// the outermost one.
+    public static void run(Runnable tell) {
+        TRAMPOLINE.get().run(tell);
+    }
+
+    private static final class Trampoline {
+        private final ArrayDeque<Runnable> batches = new ArrayDeque<>(4);
+        private final ArrayDeque<Executor> owners = new ArrayDeque<>(4);
+        private boolean inside;
+
+        void run(Runnable tell) {
+            if (inside) {
+                tell.run();
+                return;
+            }
+            inside = true;
+            try {
+                tell.run();
+                for (int n = 0; !batches.isEmpty(); n++) {
+                    var owner = owners.poll();
+                    var batch = batches.poll();
+                    if (n < BATCHES_MAX) batch.run();
+                    else owner.handOver(batch);
+                }
+            } finally {
+                inside = false;
+            }
+        }
+
+        boolean accept(Executor owner, Runnable batch) {
+            if (!inside) return false;
+            owners.add(owner);
+            batches.add(batch);
+            return true;
+        }
+    }
+
+    /// Named in a dispatcher's `executor` setting; see this module's reference.conf.
+    public static final class Configurator extends ExecutorServiceConfigurator {
+        public Configurator(Config config, DispatcherPrerequisites prerequisites) {
+            super(config, prerequisites);
+        }
+
+        @Override
+        public ExecutorServiceFactory createExecutorServiceFactory(String id, ThreadFactory threadFactory) {
+            return Executor::new;
+        }
+    }
+
+    private static final class Executor extends AbstractExecutorService {
+        private final ExecutorService own = Executors.newSingleThreadExecutor(
+                Thread.ofPlatform().name("cairn-coordinator").daemon(true).factory());
+
+        @Override
+        public void execute(Runnable batch) {
+            if (!TRAMPOLINE.get().accept(this, batch)) handOver(batch);
+        }
+
+        void handOver(Runnable batch) {
+            own.execute(() -> TRAMPOLINE.get().run(batch));
+        }
+
+        @Override
+        public void shutdown() {
+            own.shutdown();
+        }
+
+        @Override
+        public List<Runnable> shutdownNow() {
+            return own.shutdownNow();
+        }
+
+        @Override
+        public boolean isShutdown() {
+            return own.isShutdown();
+        }
+
+        @Override
+        public boolean isTerminated() {
+            return own.isTerminated();
+        }
+
+        @Override
+        public boolean awaitTermination(long timeout, TimeUnit unit) throws InterruptedException {
+            return own.awaitTermination(timeout, unit);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+package dev.cairn.transaction;
+
+import dev.cairn.transaction.run.Needs;
+
+/// What the last attempt of an operation lacked; filled by the [Attempt] that threw [NotReady], read by the coordinator.
+final class Lacking {
+    /// BLOCKS unless something else was noted: missing blocks are noted in the needs.
+    enum Kind { BLOCKS, LOCK, COMMIT }
+
+    Kind kind = Kind.BLOCKS;
+    Needs needs = new Needs();
+    long lockId;
+    LockMode lockMode;
+    /// For [Kind#COMMIT]: the transaction that must pass, which is the open one or the frozen one.
+    Transaction mustPass;
+    /// It has been delayed once for merge debt, and is not again.
+    boolean slowedDown;
+    /// The manifest that was asked for because blocks were stale; -1 when none was.
+    long manifestVersion = -1;
+
+    NotReady lock(long id, LockMode mode) {
+        kind = Kind.LOCK;
+        lockId = id;
+        lockMode = mode;
+        return NotReady.INSTANCE;
+    }
+
+    NotReady commit(Transaction transaction) {
+        kind = Kind.COMMIT;
+        mustPass = transaction;
+        return NotReady.INSTANCE;
+    }
+}

@@ -1,0 +1,38 @@
+package dev.cairn.transaction;
+
+import dev.cairn.block.Extent;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+
+/// One transaction of a mount: its dirty items, the data blocks it referred to and freed, and who waits for it to pass.
+///
+///     open --freeze--> frozen --written, pins drained, journalled--> passed
+final class Transaction {
+    final long seq;
+    final ItemTable items = new ItemTable();
+    /// Filled when the transaction is frozen.
+    List<Extent> dataReferred = List.of();
+    final List<Extent> dataFreed = new ArrayList<>();
+    final DataPins pins = new DataPins();
+    /// Told null when the transaction has passed, or what went wrong.
+    final List<Consumer<Errno>> waiters = new ArrayList<>();
+    long inodesDelta;
+    /// Data blocks in [#dataFreed].
+    long dataBlocksFreed;
+
+    Transaction(long seq) {
+        this.seq = seq;
+    }
+
+    /// Blocks are referred to by items, so items tell of them, too.
+    boolean dirty() {
+        return !items.isEmpty() || !dataFreed.isEmpty();
+    }
+
+    void tellWaiters(Errno outcome) {
+        var told = List.copyOf(waiters);
+        waiters.clear();
+        for (var waiter : told) waiter.accept(outcome);
+    }
+}

@@ -1,0 +1,206 @@
+package dev.cairn.transaction;
+
+import dev.cairn.allocator.MountShare;
+import dev.cairn.block.Extent;
+import dev.cairn.proto.LockName;
+import dev.cairn.proto.RunRef;
+import dev.cairn.proto.SpaceReport;
+import dev.cairn.transaction.run.BlockCache;
+import dev.cairn.transaction.run.InlineRun;
+import dev.cairn.transaction.run.Needs;
+import dev.cairn.transaction.run.RunSet;
+import dev.cairn.transaction.run.RunWriter;
+import java.util.ArrayList;
+import java.util.List;
+
+/// A mount's view of its volume and its transactions: what is dirty, what is being committed, what is committed. The rules
+/// of sections 5 and 6 that concern one mount; no clock, no thread, no I/O. Used by one thread at a time.
+///
+/// An item is looked for in: the open transaction, the frozen one, the items committed inline since the last run, the
+/// runs of the manifest. The first hit is the newest version.
+final class Transactions {
+    /// Blocks by which the metadata share must exceed what the dirty items need, so that one more operation always fits.
+    private static final long SHARE_MARGIN_BLOCKS = 4;
+    /// Above it a commit writes a run: the server keeps inline items in its own state.
+    static final int INLINE_BYTES_MAX = 32 << 10;
+    static final int INLINE_COMMITS_MAX = 16;
+
+    final MountShare share;
+    final LockClient locks = new LockClient();
+    final BlockCache cache;
+    final InodeNumbers directoryNumbers = new InodeNumbers();
+    final InodeNumbers otherNumbers = new InodeNumbers();
+    private final long dirtyBytesMax;
+
+    RunSet runs;
+    Transaction open;
+    /// Null, or the one whose commit is going on. There is never more than one.
+    Transaction frozen;
+    /// Items of inline commits that the next run will include, and the inline runs that it then replaces.
+    private ItemTable carried = new ItemTable();
+    private final List<Long> carriedRuns = new ArrayList<>();
+    /// For the transaction after the open one; 0 while the frozen one's commit has not brought it.
+    private long nextSeq;
+    private long inodeCount;
+
+    Transactions(MountShare share, BlockCache cache, long dirtyBytesMax) {
+        this.share = share;
+        this.cache = cache;
+        this.dirtyBytesMax = dirtyBytesMax;
+    }
+
+    /// The mount has been registered: its first two seqs are in hand.
+    void start(RunSet runs, long firstSeq, long secondSeq) {
+        this.runs = runs;
+        this.open = new Transaction(firstSeq);
+        this.nextSeq = secondSeq;
+    }
+
+    static long indexLock(boolean data, long seq) {
+        return LockClient.id(data ? LockName.Kind.DATA_SEQ_GROUP : LockName.Kind.META_SEQ_GROUP, seq >>> 10);
+    }
+
+    // ---- reading
+
+    /// The newest uncommitted or not yet merged-in version that this mount itself has written, or null.
+    Item dirty(Key key) {
+        var item = open.items.get(key);
+        if (item == null && frozen != null) item = frozen.items.get(key);
+        if (item == null && !carried.isEmpty()) item = carried.get(key);
+        return item;
+    }
+
+    Cursor scan(Key first, Key last, Needs needs) {
+        var tables = new ItemTable[] {
+            open.items, frozen == null ? null : frozen.items, carried.isEmpty() ? null : carried};
+        return new MergedCursor(tables, runs.seek(first, last, cache, needs), first, last);
+    }
+
+    long committedSeq() {
+        return (frozen == null ? open : frozen).seq - 1;
+    }
+
+    /// What this mount has in hand counts as free: it is what the user can still write.
+    SpaceReport space() {
+        var report = share.report();
+        var metadata = report.getMetadata().toBuilder()
+                .setFree(report.getMetadata().getFree() + share.metadataBlocks());
+        var data = report.getData().toBuilder().setFree(report.getData().getFree() + share.dataBlocks());
+        return report.toBuilder().setMetadata(metadata).setData(data)
+                .setInodeCount(inodeCount + open.inodesDelta + (frozen == null ? 0 : frozen.inodesDelta)).build();
+    }
+
+    void counted(long newInodeCount) {
+        inodeCount = newInodeCount;
+    }
+
+    // ---- when to commit
+
+    /// Whether an operation that changes something may start in the open transaction: its items must fit the blocks in
+    /// hand whatever happens, and memory.
+    boolean mayGrow() {
+        return blocksNeeded() + SHARE_MARGIN_BLOCKS <= share.metadataBlocks() && open.items.heapBytes() < 2 * dirtyBytesMax;
+    }
+
+    /// Whether the open transaction should be committed without anybody asking.
+    boolean wantsCommit() {
+        return open.items.heapBytes() >= dirtyBytesMax
+                || 2 * (blocksNeeded() + SHARE_MARGIN_BLOCKS) > share.metadataBlocks() && !open.items.isEmpty();
+    }
+
+    // What the next run takes at most: the open items and the carried ones. The frozen transaction has its blocks already.
+    private long blocksNeeded() {
+        return RunWriter.blocksNeededAtMost(open.items.size() + carried.size(),
+                open.items.bytesInRun() + carried.bytesInRun());
+    }
+
+    boolean mayFreeze() {
+        return frozen == null && nextSeq != 0;
+    }
+
+    // ---- a commit's stations
+
+    /// Opens a new transaction and freezes the open one.
+    Transaction freeze() {
+        if (!mayFreeze()) throw new IllegalStateException("transaction " + open.seq + " cannot be frozen yet");
+        frozen = open;
+        frozen.dataReferred = share.takeReferred();
+        open = new Transaction(nextSeq);
+        nextSeq = 0;
+        return frozen;
+    }
+
+    /// Whether the frozen transaction is small enough to travel inside its commit message.
+    boolean fitsInline() {
+        return carriedRuns.size() < INLINE_COMMITS_MAX && frozen.items.bytesInRun() <= INLINE_BYTES_MAX
+                && InlineRun.fits(frozen.items.size(), frozen.items.bytesInRun());
+    }
+
+    /// What a run for the frozen transaction holds: its own items over those carried from inline commits.
+    ItemTable runItems() {
+        if (carried.isEmpty()) return frozen.items;
+        var all = new ItemTable();
+        all.putAll(carried);
+        all.putAll(frozen.items);
+        return all;
+    }
+
+    /// Blocks out of the share for a run of these items, with room to spare; what is left of them is given back by
+    /// [#usedRunSpace]. [#mayGrow] has made sure that they are there.
+    List<Extent> takeRunSpace(ItemTable items) {
+        return share.takeMetadata(RunWriter.blocksNeededAtMost(items.size(), items.bytesInRun()));
+    }
+
+    /// The run took its blocks from the front of `space`; the rest goes back.
+    void usedRunSpace(List<Extent> space, RunRef run) {
+        long left = run.getExtentsList().stream().mapToLong(dev.cairn.proto.Extent::getCount).sum();
+        var used = new ArrayList<Extent>();
+        var unused = new ArrayList<Extent>();
+        for (var extent : space) {
+            long taken = Math.min(left, extent.count());
+            left -= taken;
+            if (taken > 0) used.add(new Extent(extent.start(), taken));
+            if (taken < extent.count()) unused.add(new Extent(extent.start() + taken, extent.count() - taken));
+        }
+        share.writtenMetadata(used);
+        share.returnMetadata(unused);
+    }
+
+    List<Long> carriedRuns() {
+        return List.copyOf(carriedRuns);
+    }
+
+    /// The frozen transaction is journalled.
+    ///
+    /// @param committed the manifest with its run in it
+    /// @param inlineRun the id of its inline run, or 0 when it was written as a run that includes all carried items
+    Transaction passed(RunSet committed, long inlineRun, long seqAfterOpen) {
+        var passed = frozen;
+        runs = committed;
+        if (inlineRun != 0) {
+            carried.putAll(passed.items);
+            carriedRuns.add(inlineRun);
+        } else if (!passed.items.isEmpty()) {
+            carried = new ItemTable();
+            carriedRuns.clear();
+        }
+        nextSeq = seqAfterOpen;
+        frozen = null;
+        return passed;
+    }
+
+    /// A lock goes to another mount: its newer versions must not be covered by what this mount would carry into a later run.
+    /// The inline runs stay in the manifest until they are merged.
+    void stopCarrying() {
+        carried = new ItemTable();
+        carriedRuns.clear();
+    }
+
+    long dirtyItems() {
+        return open.items.size() + (frozen == null ? 0 : frozen.items.size());
+    }
+
+    long dirtyHeapBytes() {
+        return open.items.heapBytes() + (frozen == null ? 0 : frozen.items.heapBytes());
+    }
+}
