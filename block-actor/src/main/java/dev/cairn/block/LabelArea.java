@@ -20,7 +20,7 @@ import org.slf4j.LoggerFactory;
 ///      0  u64  magic     "CAIRNLBL"
 ///      8  u32  version   of the format of the label; 1
 ///     12  u32  length    of the message
-///     16  u32  checksum  CRC32C of bytes 8 to 16 and of the message
+///     16  u32  checksum  CRC32C of bytes 8 to 16 and 20 to the end
 ///     20  u32  zero
 ///     24       message   cairn.DeviceLabel, then zeros
 ///
@@ -69,20 +69,19 @@ final class LabelArea {
         place.set(U32, VERSION_AT, version);
         place.set(U32, LENGTH_AT, message.length);
         MemorySegment.copy(message, 0, place, ValueLayout.JAVA_BYTE, MESSAGE_AT, message.length);
-        place.set(U32, CHECKSUM_AT, checksum(place, message.length));
+        place.set(U32, CHECKSUM_AT, checksum(place));
     }
 
     static Place decode(MemorySegment place) {
         long magic = place.get(U64, MAGIC_AT);
         if (magic != MAGIC) return new Nothing();
-        int length = place.get(U32, LENGTH_AT);
-        // Damage may have hit the length too, and the checksum needs it: it has to be plausible first.
-        if (length < 0 || length > MESSAGE_BYTES_MAX) return new Broken("length is " + length);
-        int stored = place.get(U32, CHECKSUM_AT), actual = checksum(place, length);
+        int stored = place.get(U32, CHECKSUM_AT), actual = checksum(place);
         if (stored != actual) return new Broken("checksum is %08x, header says %08x".formatted(actual, stored));
         int version = place.get(U32, VERSION_AT);
         if (version > VERSION || version < 0) return new Newer(version);
         if (version != VERSION) return new Broken("version is " + version);
+        int length = place.get(U32, LENGTH_AT);
+        if (length < 0 || length > MESSAGE_BYTES_MAX) return new Broken("length is " + length);
         try {
             return new Sound(DeviceLabel.fromBytes(
                     place.asSlice(MESSAGE_AT, length).toArray(ValueLayout.JAVA_BYTE)));
@@ -91,10 +90,10 @@ final class LabelArea {
         }
     }
 
-    private static int checksum(MemorySegment place, int length) {
+    private static int checksum(MemorySegment place) {
         var crc = new CRC32C();
         crc.update(place.asSlice(VERSION_AT, CHECKSUM_AT - VERSION_AT).asByteBuffer());
-        crc.update(place.asSlice(MESSAGE_AT, length).asByteBuffer());
+        crc.update(place.asSlice(CHECKSUM_AT + 4).asByteBuffer());
         return (int) crc.getValue();
     }
 
