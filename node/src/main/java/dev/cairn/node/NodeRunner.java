@@ -1,0 +1,81 @@
+package dev.cairn.node;
+
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.io.IOException;
+import java.nio.channels.FileLock;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import sun.misc.Signal;
+
+/// Runs a [Node] for as long as this process is one: lock on the state directory, signals, exit code.
+public final class NodeRunner {
+    private static final Logger LOG = LoggerFactory.getLogger(NodeRunner.class);
+
+    private NodeRunner() {}
+
+    /// Returns the exit code when the node has ended. `background`: leave the session of whoever started this.
+    public static int run(NodeConfig config, Map<String, String> environment, boolean background) {
+        return run(config, environment, background, LocalVolume::open);
+    }
+
+    static int run(NodeConfig config, Map<String, String> environment, boolean background, Node.Opener opener) {
+        if (background) Session.leave();
+        LogSetup.level(config.logLevel());
+        var state = new StateDirectory(config.state());
+        long pid = ProcessHandle.current().pid();
+        var nodes = RunningNodes.of(environment);
+        try (var _ = lock(state)) {
+            state.withdraw();    // of a node that was killed
+            state.clearFailure();
+            nodes.register(pid, config.state());
+            try (var node = Node.start(config, state, new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), opener)) {
+                onSignals(node);
+                LOG.info("usable {} ms after the start of the process", System.currentTimeMillis()
+                        - ProcessHandle.current().info().startInstant().map(java.time.Instant::toEpochMilli).orElse(System.currentTimeMillis()));
+                int code = node.end().join();
+                LOG.info("stopping");
+                return code;
+            } catch (IOException | RuntimeException e) {
+                state.reportFailure(describe(e));
+                throw e;
+            } finally {
+                nodes.deregister(pid);
+            }
+        } catch (IOException e) {
+            throw new NodeConfig.Invalid(describe(e), e);
+        }
+    }
+
+    private static FileLock lock(StateDirectory state) throws IOException {
+        state.create();
+        return state.lock().orElseThrow(() -> new IOException("another node runs with the state in " + state.dir()
+                + ": 'cairn status --state " + state.dir() + "' says what it does"));
+    }
+
+    // TERM is what service managers send and INT what a terminal does: both end the node in good order. The first one starts
+    // that, the second finds it under way.
+    private static void onSignals(Node node) {
+        var stopping = new AtomicBoolean();
+        for (var name : new String[] {"TERM", "INT"}) {
+            Signal.handle(new Signal(name), signal -> {
+                if (!stopping.compareAndSet(false, true)) return;
+                Thread.ofPlatform().name("cairn-stop").start(() -> {
+                    LOG.info("SIG{}: unmounting and committing", signal.getName());
+                    try {
+                        node.stopWhateverUsesIt();
+                    } catch (RuntimeException e) {
+                        LOG.error("could not unmount and commit in good order: {}", e.getMessage());
+                        node.end().complete(1);
+                    }
+                });
+            });
+        }
+    }
+
+    private static String describe(Exception e) {
+        return e.getMessage() == null ? e.toString() : e.getMessage();
+    }
+}

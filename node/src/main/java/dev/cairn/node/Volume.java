@@ -1,0 +1,38 @@
+package dev.cairn.node;
+
+import dev.cairn.proto.SpaceReport;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/// The open volume of a node, as [Node] sees it: its devices, its quorum slot and its mounts. [LocalVolume] is the real
+/// one.
+interface Volume {
+    String fsid();
+
+    /// The server's, once it has been heard.
+    OptionalLong term();
+
+    /// Where the server is, in words.
+    String server();
+
+    List<NodeStatus.Mount> mounts();
+
+    Optional<SpaceReport> space();
+
+    List<Condition> conditions();
+
+    /// Returns when the mount serves.
+    void mount(NodeConfig.Mount mount) throws IOException;
+
+    /// Takes the mount away, commits, and says farewell to the server. A mount in use is refused, unless `lazy`.
+    void unmount(Path dir, boolean lazy) throws IOException;
+
+    /// Commits everything done so far through any mount.
+    void sync() throws IOException;
+
+    /// Ends the quorum slot and closes the devices; the mounts have gone before.
+    void close() throws IOException;
+}

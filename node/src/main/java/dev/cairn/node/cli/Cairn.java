@@ -1,0 +1,146 @@
+package dev.cairn.node.cli;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
+
+/// The command `cairn`: what all its subcommands share.
+@Command(name = "cairn",
+        description = "Cairn, a clustered archival file system.",
+        synopsisSubcommandLabel = "COMMAND",
+        footer = {"", "'cairn COMMAND --help' explains each. On failure a command says why in one line and ends with 1,",
+                  "after a wrong command line with 2; CAIRN_DEBUG=1 adds the stack trace."},
+        versionProvider = Cairn.Version.class,
+        subcommands = {UpCommand.class, DownCommand.class, StatusCommand.class,
+                MkfsCommand.class, NodeCommand.class, MountCommand.class, UmountCommand.class,
+                DfCommand.class, StatCommand.class, WalkInodesCommand.class, InoPathCommand.class, SyncCommand.class,
+                TrainCommand.class})
+public final class Cairn implements Callable<Integer> {
+    public static final int OK = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3;
+
+    final Environment environment;
+
+    @CommandLine.Option(names = {"-h", "--help"}, usageHelp = true, description = "Say what the command does and end.")
+    boolean help;
+
+    @CommandLine.Option(names = "--version", versionHelp = true, description = "Print the version and end.")
+    boolean version;
+
+    @Spec
+    CommandSpec spec;
+
+    Cairn(Environment environment) {
+        this.environment = environment;
+    }
+
+    @Override
+    public Integer call() {
+        spec.commandLine().usage(environment.out());
+        return USAGE;
+    }
+
+    /// Runs one command line in the environment of this process; returns its exit code.
+    public static int run(String... args) {
+        return run(new Environment(System.out, System.err, System.getenv(), Path.of("").toAbsolutePath(),
+                (path, _) -> { throw new java.io.IOException("this build has no mounts yet"); }), args);
+    }
+
+    static int run(Environment environment, String... args) {
+        var out = new java.io.PrintWriter(environment.out(), true);
+        var err = new java.io.PrintWriter(environment.err(), true);
+        int code = new CommandLine(new Cairn(environment))
+                .setOut(out)
+                .setErr(err)
+                .setUsageHelpAutoWidth(false)
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setAbbreviatedOptionsAllowed(false)
+                .setOverwrittenOptionsAllowed(false)
+                .setParameterExceptionHandler((e, _) -> {
+                    var command = e.getCommandLine().getCommandSpec().qualifiedName();
+                    err.println(command + ": " + oneLine(e.getMessage()) + " (see " + command + " --help)");
+                    if (environment.debug()) e.printStackTrace(err);
+                    return USAGE;
+                })
+                .setExecutionExceptionHandler((e, line, _) -> {
+                    err.println(line.getCommandSpec().qualifiedName() + ": " + oneLine(describe(e)));
+                    if (environment.debug()) e.printStackTrace(err);
+                    return e instanceof CommandFailure failure ? failure.exitCode() : FAILED;
+                })
+                .execute(Arrays.stream(args).map(Cairn::positionOfMinusOne).toArray(String[]::new));
+        environment.out().flush();
+        if (environment.out().checkError() && code == OK) {
+            environment.err().println("cairn: cannot write the output");
+            return FAILED;
+        }
+        return code;
+    }
+
+    // A position of walk-inodes may begin with -1, which would be read as an option.
+    private static String positionOfMinusOne(String arg) {
+        return arg.equals("-1") || arg.startsWith("-1.") ? "max" + arg.substring(2) : arg;
+    }
+
+    private static String describe(Exception e) {
+        return switch (e) {
+            case CommandFailure failure -> failure.getMessage();
+            case dev.cairn.node.NodeConfig.Invalid invalid -> invalid.getMessage();
+            case java.nio.file.NoSuchFileException missing -> missing.getFile() + ": no such file or directory";
+            case java.nio.file.AccessDeniedException denied -> denied.getFile() + ": permission denied";
+            case java.nio.file.FileSystemException io -> io.getMessage();
+            case java.io.IOException io when io.getMessage() != null -> io.getMessage();
+            case java.io.UncheckedIOException io -> io.getMessage() + ": " + io.getCause().getMessage();
+            default -> "this should not have happened: " + e + " (CAIRN_DEBUG=1 shows where)";
+        };
+    }
+
+    private static String oneLine(String text) {
+        return text == null ? "no reason given" : text.strip().replaceAll("\\s*\\R\\s*", " ");
+    }
+
+    static final class Version implements CommandLine.IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            return new String[] {"cairn " + current()};
+        }
+
+        /// From the JAR's manifest; absent when run from classes.
+        static String current() {
+            var version = Cairn.class.getPackage().getImplementationVersion();
+            return version == null ? "development" : version;
+        }
+    }
+
+    /// What every subcommand is.
+    abstract static class Subcommand implements Callable<Integer> {
+        @ParentCommand
+        Cairn cairn;
+
+        @Spec
+        CommandSpec spec;
+
+        @CommandLine.Option(names = "--help", usageHelp = true, description = "Say what this command does and end.")
+        boolean help;
+
+        Environment environment() {
+            return cairn.environment;
+        }
+
+        void print(String format, Object... args) {
+            environment().out().printf(java.util.Locale.ROOT, format + "\n", args);
+        }
+
+        void json(Object value) {
+            environment().out().println(dev.cairn.node.Json.pretty(value));
+        }
+
+        /// A wrong command line that the option parser could not see.
+        RuntimeException usage(String message) {
+            return new CommandLine.ParameterException(spec.commandLine(), message);
+        }
+    }
+}

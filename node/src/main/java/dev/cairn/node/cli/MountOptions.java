@@ -1,0 +1,101 @@
+package dev.cairn.node.cli;
+
+import dev.cairn.node.Bytes;
+import dev.cairn.node.NodeConfig;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
+
+/// The text behind `mount -o`: names and name=value, separated by commas.
+///
+/// @param slot  empty: none, a mount that is no member of the quorum
+/// @param state empty: a directory named by the volume's fsid
+record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> state, NodeConfig.Http http, boolean readOnly,
+                    boolean allowOther, long cacheBytes, NodeConfig.LogLevel logLevel) {
+    private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log");
+    private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other");
+    private static final List<List<String>> OPPOSITES = List.of(List.of("ro", "rw"), List.of("allow_other", "noallow_other"));
+
+    /// Throws IllegalArgumentException that names the option and what is wrong with it.
+    static MountOptions parse(List<String> texts, Environment environment) {
+        var given = new HashMap<String, String>();
+        for (var text : texts)
+            for (var option : text.split(",")) add(option, given);
+        for (var pair : OPPOSITES)
+            if (given.keySet().containsAll(pair)) throw new IllegalArgumentException("options " + pair.getFirst() + " and " + pair.getLast() + " contradict each other");
+        if (!given.containsKey("metadev_path")) throw new IllegalArgumentException("option metadev_path=META is missing: which device holds the volume's metadata");
+        return new MountOptions(
+                environment.absolute(Path.of(given.get("metadev_path"))),
+                slot(given),
+                java.util.Optional.ofNullable(given.get("state")).map(Path::of).map(environment::absolute),
+                http(given.get("http")),
+                given.containsKey("ro"),
+                given.containsKey("allow_other") || NodeConfig.ROOT && !given.containsKey("noallow_other"),
+                cache(given.get("cache")),
+                log(given.get("log")));
+    }
+
+    private static void add(String option, Map<String, String> given) {
+        if (option.isBlank()) return;
+        int equals = option.indexOf('=');
+        var name = equals < 0 ? option : option.substring(0, equals);
+        if (WITH_VALUE.contains(name)) {
+            if (equals < 0 || equals == option.length() - 1) throw new IllegalArgumentException("option " + name + " wants a value: " + name + "=…");
+        } else if (PLAIN.contains(name)) {
+            if (equals >= 0) throw new IllegalArgumentException("option " + name + " takes no value");
+        } else {
+            var known = new TreeSet<>(WITH_VALUE);
+            known.addAll(PLAIN);
+            throw new IllegalArgumentException("unknown option '" + name + "' (known: " + String.join(", ", known) + ")");
+        }
+        if (given.put(name, equals < 0 ? "" : option.substring(equals + 1)) != null)
+            throw new IllegalArgumentException("option " + name + " is given twice");
+    }
+
+    private static OptionalInt slot(Map<String, String> given) {
+        var text = given.get("quorum_slot_nr");
+        if (text == null) return OptionalInt.empty();
+        try {
+            int slot = Integer.parseInt(text);
+            if (slot == -1) return OptionalInt.empty();
+            if (slot >= 0 && slot <= NodeConfig.SLOT_MAX) return OptionalInt.of(slot);
+        } catch (NumberFormatException e) {
+            // Said below.
+        }
+        throw new IllegalArgumentException("quorum_slot_nr is '" + text + "': want 0 to " + NodeConfig.SLOT_MAX + ", or -1 for none");
+    }
+
+    private static NodeConfig.Http http(String text) {
+        if (text == null) return NodeConfig.Http.DEFAULT;
+        int colon = text.lastIndexOf(':');
+        try {
+            int port = Integer.parseInt(text.substring(colon + 1));
+            return new NodeConfig.Http(colon < 0 ? NodeConfig.Http.DEFAULT.address() : text.substring(0, colon), port);
+        } catch (NumberFormatException | NodeConfig.Invalid e) {
+            throw new IllegalArgumentException("http is '" + text + "': want a port or ADDRESS:PORT");
+        }
+    }
+
+    private static long cache(String text) {
+        if (text == null) return 0;
+        try {
+            return Bytes.parse(text);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException("cache: " + e.getMessage());
+        }
+    }
+
+    private static NodeConfig.LogLevel log(String text) {
+        if (text == null) return NodeConfig.LogLevel.INFO;
+        try {
+            return NodeConfig.LogLevel.valueOf(text.toUpperCase(Locale.ROOT));
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException("log is '" + text + "': want error, warn, info, debug or trace");
+        }
+    }
+}

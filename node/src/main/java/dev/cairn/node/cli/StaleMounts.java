@@ -1,0 +1,54 @@
+package dev.cairn.node.cli;
+
+import dev.cairn.node.MountTable;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/// What a killed node leaves behind: a mount point at which every call fails with "transport endpoint is not connected".
+final class StaleMounts {
+    private StaleMounts() {}
+
+    /// Takes a dead mount away; false when there is none. One that answers is left alone, as is one that does not answer
+    /// in time: somebody may be serving it.
+    static boolean detach(Path dir) throws IOException {
+        if (!MountTable.read().cairnAt(dir) || !dead(dir)) return false;
+        boolean root = System.getProperty("user.name").equals("root");
+        var command = root ? new ProcessBuilder("umount", "-l", dir.toString()) : new ProcessBuilder("fusermount3", "-u", "-z", dir.toString());
+        var process = command.redirectErrorStream(true).start();
+        var said = new String(process.getInputStream().readAllBytes()).strip();
+        try {
+            if (process.waitFor() != 0) throw new CommandFailure(dir + " was left behind by a node that has ended and cannot be removed: " + said);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new CommandFailure("interrupted", e);
+        }
+        return true;
+    }
+
+    // statfs(2) always asks the file system; attributes might still come from the kernel's memory.
+    private static boolean dead(Path dir) {
+        var answer = new CompletableFuture<Boolean>();
+        Thread.ofPlatform().daemon().start(() -> {
+            try {
+                answer.complete(Files.getFileStore(dir).getTotalSpace() < 0);
+            } catch (IOException notConnected) {
+                answer.complete(true);
+            }
+        });
+        try {
+            return answer.get(5, TimeUnit.SECONDS);
+        } catch (TimeoutException e) {
+            return false;
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+}
