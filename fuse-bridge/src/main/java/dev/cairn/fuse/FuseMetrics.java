@@ -1,0 +1,77 @@
+package dev.cairn.fuse;
+
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.concurrent.atomic.LongAdder;
+
+/// What an operator sees of the bridge. Recording allocates nothing.
+final class FuseMetrics {
+    /// From the cost of FUSE itself to what somebody would complain about.
+    private static final Duration[] BUCKETS = {Duration.ofNanos(20_000), Duration.ofNanos(50_000),
+        Duration.ofNanos(100_000), Duration.ofNanos(250_000), Duration.ofMillis(1), Duration.ofMillis(5),
+        Duration.ofMillis(20), Duration.ofMillis(100), Duration.ofMillis(500), Duration.ofSeconds(2),
+        Duration.ofSeconds(10)};
+
+    private final MeterRegistry registry;
+    /// By opcode; made when an opcode is first seen, so that what never happens fills no page of metrics.
+    private final AtomicReferenceArray<Timer> timers = new AtomicReferenceArray<>(FuseProtocol.OPCODES);
+    private final LongAdder started = new LongAdder(), ended = new LongAdder();
+    private final Counter bytesRead, bytesWritten, malformed, failures;
+
+    FuseMetrics(MeterRegistry registry, KnownInodes known) {
+        this.registry = registry;
+        Gauge.builder("cairn_fuse_requests_in_flight", this, m -> m.started.sum() - m.ended.sum())
+                .description("Kernel requests that have not been answered yet").register(registry);
+        Gauge.builder("cairn_fuse_known_inodes", known, KnownInodes::size)
+                .description("Inodes that the kernel has in its caches or in use").register(registry);
+        bytesRead = Counter.builder("cairn_fuse_read_bytes").description("File data given to the kernel").register(registry);
+        bytesWritten = Counter.builder("cairn_fuse_written_bytes").description("File data taken from the kernel")
+                .register(registry);
+        malformed = Counter.builder("cairn_fuse_malformed_requests")
+                .description("Requests that do not follow the protocol").register(registry);
+        failures = Counter.builder("cairn_fuse_unexpected_failures")
+                .description("Requests answered with EIO because of a bug; the log has the stack").register(registry);
+    }
+
+    void started() {
+        started.increment();
+    }
+
+    void ended(int opcode, long nanoseconds) {
+        ended.increment();
+        timer(opcode).record(nanoseconds, TimeUnit.NANOSECONDS);
+    }
+
+    void read(long bytes) {
+        bytesRead.increment(bytes);
+    }
+
+    void written(long bytes) {
+        bytesWritten.increment(bytes);
+    }
+
+    void malformed() {
+        malformed.increment();
+    }
+
+    void unexpectedFailure() {
+        failures.increment();
+    }
+
+    private Timer timer(int opcode) {
+        int at = opcode > 0 && opcode < FuseProtocol.OPCODES ? opcode : 0;
+        var timer = timers.get(at);
+        if (timer != null) return timer;
+        // Two threads may get here; the registry gives both the same timer.
+        timer = Timer.builder("cairn_fuse_requests").tag("opcode", FuseProtocol.name(at))
+                .description("Kernel requests, from reading to answering").serviceLevelObjectives(BUCKETS)
+                .register(registry);
+        timers.set(at, timer);
+        return timer;
+    }
+}
