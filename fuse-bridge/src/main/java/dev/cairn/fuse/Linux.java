@@ -49,6 +49,9 @@ final class Linux {
     private static final MethodHandle ACTIONS_DESTROY = call("posix_spawn_file_actions_destroy", JAVA_INT, ADDRESS);
     private static final MethodHandle ACTIONS_DUP2 =
             call("posix_spawn_file_actions_adddup2", JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT);
+    private static final MethodHandle MMAP =
+            call("mmap", ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG);
+    private static final MethodHandle MUNMAP = call("munmap", JAVA_INT, ADDRESS, JAVA_LONG);
     private static final MethodHandle GETEUID =
             LINKER.downcallHandle(LINKER.defaultLookup().findOrThrow("geteuid"), FunctionDescriptor.of(JAVA_INT));
     private static final MethodHandle GETEGID =
@@ -90,6 +93,28 @@ final class Linux {
     }
 
     // ---- the others; each brings its own memory
+
+    /// Page-aligned memory that costs nothing until it is touched (an arena's own allocation is zeroed, so all of it would
+    /// be touched). Given back when the arena closes.
+    static MemorySegment map(Arena arena, long bytes) {
+        try {
+            var errno = errnoMemory(arena);
+            var at = (MemorySegment) MMAP.invokeExact(errno, MemorySegment.NULL, bytes, 3 /* PROT_READ | PROT_WRITE */,
+                    0x22 /* MAP_PRIVATE | MAP_ANONYMOUS */, -1, 0L);
+            if (at.address() == -1) throw new OutOfMemoryError("mmap of " + bytes + " bytes");
+            return at.reinterpret(bytes, arena, Linux::unmap);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    private static void unmap(MemorySegment mapped) {
+        try (var arena = Arena.ofConfined()) {
+            var _ = (int) MUNMAP.invokeExact(errnoMemory(arena), mapped, mapped.byteSize());
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
 
     static int open(String path, int flags) {
         try (var arena = Arena.ofConfined()) {

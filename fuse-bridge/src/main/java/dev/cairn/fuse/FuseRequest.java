@@ -1,0 +1,644 @@
+package dev.cairn.fuse;
+
+import static dev.cairn.fuse.FuseProtocol.*;
+
+import dev.cairn.block.DeviceException;
+import dev.cairn.filesystem.DataPlan;
+import dev.cairn.filesystem.DirectorySink;
+import dev.cairn.filesystem.Inode;
+import dev.cairn.filesystem.OperationKind;
+import dev.cairn.filesystem.Outcome;
+import dev.cairn.filesystem.Time;
+import dev.cairn.transaction.Coordinator;
+import dev.cairn.transaction.Errno;
+import dev.cairn.transaction.NotReady;
+import dev.cairn.transaction.Operation;
+import dev.cairn.transaction.Tx;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Instant;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.agrona.collections.LongArrayList;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// One kernel request from its bytes to its reply: the buffers, and the operation that the coordinator runs. A slot, used
+/// again and again; it belongs to one thread at a time.
+///
+///     reader:  read -> begin -> submit -+-> ended inside submit -> I/O, reply -> next read into the same slot
+///                                       +-> not yet: parked -> next read into another slot
+///     later, where the operation ends:  reply, or hand to an I/O thread -> I/O, reply -> slot back to the pool
+///
+/// Who goes on is settled by one compare-and-set of [#state]: the submitter parks, or the operation's end comes first.
+/// Whatever may block or copies much is never done on the coordinator's thread.
+final class FuseRequest extends Operation implements DirectorySink {
+    private static final Logger log = LoggerFactory.getLogger(FuseRequest.class);
+
+    /// The request lies so that the payload of a WRITE, after its header and fuse_write_in, begins at a page.
+    private static final int PAYLOAD_AT = 4096, IN_AT = PAYLOAD_AT - IN_HEADER_BYTES - IO_BYTES,
+            ARGUMENTS_AT = IN_AT + IN_HEADER_BYTES;
+    private static final int IN_BYTES = PAYLOAD_AT + InitNegotiation.IO_BYTES_MAX + 4096;
+    /// Every reply but that to READ, whose data lies where the payload of a WRITE would.
+    static final int BODY_BYTES_MAX = 65_536;
+    private static final int BODY_AT = OUT_HEADER_BYTES;
+
+    /// What the operation being made is for.
+    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE }
+
+    private enum Next { ENDED, SUBMIT, ELSEWHERE }
+
+    /// How long the thread at hand may be kept: the coordinator's not at all, a reader for what the page cache does.
+    private enum On { COORDINATOR, READER, IO }
+
+    private static final int RUNNING = 0, OPERATION_ENDED = 1, PARKED = 2;
+
+    private final FuseSession session;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment errno = Linux.errnoMemory(arena);
+    private final MemorySegment vectors = arena.allocate(32, 8);
+    private final DataPlan plan = new DataPlan();
+    private final Coordinator.Commit commit = new Coordinator.Commit(this::committed);
+    private final Runnable goOn = this::goOnElsewhere;
+    private final AtomicInteger state = new AtomicInteger(RUNNING);
+
+    final MemorySegment in = Linux.map(arena, IN_BYTES);
+    private final MemorySegment readInto = in.asSlice(IN_AT);
+    private final MemorySegment payload = in.asSlice(PAYLOAD_AT, InitNegotiation.IO_BYTES_MAX);
+    final MemorySegment out = Linux.map(arena, BODY_AT + BODY_BYTES_MAX);
+
+    // The request.
+    private long beganAt, unique;
+    int opcode, uid, gid;
+    long node;
+    /// Arguments are at `in` from [#ARGUMENTS_AT] to here.
+    long end;
+    Time now;
+
+    // Where it is.
+    private Stage stage;
+    private OperationKind kind;
+    /// Counted by the session as being away from its reader.
+    private boolean away;
+    /// Where [#goOn] takes up: true after an operation, false before one.
+    private boolean afterOperation;
+    private boolean answered, inGate;
+    private Errno error;
+
+    // What the attempt that just ran says; valid when it was the last one. Taken note of in [#done], never before.
+    int bodyBytes;
+    long given, linked, unlinked, truncated;
+    final LongArrayList givenByReaddir = new LongArrayList();
+    Outcome outcome;
+    long stepBytes;
+
+    /// Bytes of a write or fallocate that are done by earlier operations.
+    long progress;
+    private Errno writeError;
+
+    // The directory listing being written; see [#entry].
+    private boolean readdirPlus;
+    private int readdirBytesMax;
+
+    FuseRequest(FuseSession session) {
+        this.session = session;
+    }
+
+    void close() {
+        arena.close();
+    }
+
+    // ---- on the reader's thread
+
+    /// @return the request's bytes, or minus errno
+    long read(int fd) {
+        return Linux.read(errno, fd, readInto, IN_BYTES - IN_AT);
+    }
+
+    /// Takes the request that was just read as far as it goes without waiting.
+    ///
+    /// @return true when it has ended; false when somebody else has taken it over, and it must not be touched any more
+    boolean begin(long bytes) {
+        beganAt = System.nanoTime();
+        if (bytes < IN_HEADER_BYTES) {
+            session.metrics.malformed();
+            log.warn("the kernel sent a request of {} bytes, which is less than its header", bytes);
+            return true;
+        }
+        opcode = in.get(U32, IN_AT + IN_OPCODE);
+        unique = in.get(U64, IN_AT + IN_UNIQUE);
+        node = in.get(U64, IN_AT + IN_NODE);
+        uid = in.get(U32, IN_AT + IN_UID);
+        gid = in.get(U32, IN_AT + IN_GID);
+        end = IN_AT + bytes - 8L * Short.toUnsignedInt(in.get(U16, IN_AT + IN_EXTENSIONS));
+        session.metrics.started();
+        error = null;
+        answered = inGate = false;
+        bodyBytes = 0;
+        progress = 0;
+        outcome = Outcome.DONE;
+        forgetAttempt();
+        boolean ended = in.get(U32, IN_AT + IN_LEN) == bytes && end >= ARGUMENTS_AT ? dispatch() : malformed();
+        if (ended) back();
+        return ended;
+    }
+
+    private boolean malformed() {
+        session.metrics.malformed();
+        log.warn("malformed {} request for inode {}: {} bytes read, the header says {}", FuseProtocol.name(opcode), node,
+                end - IN_AT, in.get(U32, IN_AT + IN_LEN));
+        return isOneWay(opcode) ? endWithoutReply() : answer(Errno.EIO);
+    }
+
+    static boolean isOneWay(int opcode) {
+        return opcode == FORGET || opcode == BATCH_FORGET || opcode == INTERRUPT || opcode == NOTIFY_REPLY;
+    }
+
+    private boolean dispatch() {
+        switch (opcode) {
+            case FORGET -> {
+                if (has(FORGET_BYTES)) forget(node, argU64(FORGET_COUNT));
+                else return malformed();
+                return endWithoutReply();
+            }
+            case BATCH_FORGET -> {
+                if (!forgetBatch()) return malformed();
+                return endWithoutReply();
+            }
+            // An interrupted request goes on and is answered: nothing of ours waits for long without a name.
+            case INTERRUPT, NOTIFY_REPLY -> {
+                return endWithoutReply();
+            }
+            // The first ENOSYS decides for the life of the mount, and spares a round trip on each open and close.
+            case OPEN, OPENDIR -> {
+                if (opcode == OPEN ? session.negotiated().zeroMessageOpen() : session.negotiated().zeroMessageOpendir())
+                    return answer(Errno.ENOSYS);
+                bodyBytes = openReply(0);
+                return answer(null);
+            }
+            case RELEASE, RELEASEDIR, DESTROY -> {
+                return answer(null);
+            }
+            case FSYNC, FSYNCDIR, SYNCFS -> stage = Stage.COMMIT;
+            case READ -> {
+                if (!has(IO_BYTES)) return malformed();
+                stage = Stage.PLAN_READ;
+            }
+            case WRITE -> {
+                long size = has(IO_BYTES) ? Integer.toUnsignedLong(argU32(IO_SIZE)) : -1;
+                if (size < 0 || size > InitNegotiation.IO_BYTES_MAX || !has(IO_BYTES + (int) size)) return malformed();
+                if (size == 0) return endWrite();
+                now = now();
+                writeError = null;
+                planWrite();
+                inGate = true;
+                if (!session.gate.enter(node, this)) return false;
+            }
+            default -> {
+                kind = RequestDecoder.kind(this);
+                if (kind == null) return answer(Errno.ENOSYS);
+                stage = Stage.ANSWER;
+                if (kind.hold() != Hold.READ) now = now();
+            }
+        }
+        return goOn(On.READER);
+    }
+
+    private boolean forgetBatch() {
+        if (!has(BATCH_FORGET_BYTES)) return false;
+        long count = Integer.toUnsignedLong(argU32(BATCH_FORGET_COUNT));
+        if (end - ARGUMENTS_AT < BATCH_FORGET_BYTES + count * FORGET_ONE_BYTES) return false;
+        for (long i = 0, at = BATCH_FORGET_BYTES; i < count; i++, at += FORGET_ONE_BYTES)
+            forget(argU64(at + FORGET_ONE_NODE), argU64(at + FORGET_ONE_COUNT));
+        return true;
+    }
+
+    private void forget(long ino, long times) {
+        if (session.known.forget(ino, times)) session.reclaimer.deleteHere(ino);
+    }
+
+    // ---- operations, one after the other, until there is an answer
+
+    /// @return true when the request has ended; false when it is away
+    private boolean goOn(On thread) {
+        for (;;) {
+            if (!operate()) return false;
+            switch (afterOperation(thread)) {
+                case ENDED -> {
+                    return true;
+                }
+                case ELSEWHERE -> {
+                    goOnElsewhere(true);
+                    return false;
+                }
+                case SUBMIT -> {}
+            }
+        }
+    }
+
+    /// @return true when the operation has ended; false when it has not yet, and whoever ends it goes on
+    private boolean operate() {
+        state.set(RUNNING);
+        try {
+            session.submitter.submit(stage == Stage.COMMIT ? commit : this);
+        } catch (RuntimeException e) {
+            unexpected(e);
+            // Nobody else will end it, unless it got through before the exception: then that counts.
+            if (state.compareAndSet(RUNNING, OPERATION_ENDED)) error = Errno.EIO;
+        }
+        if (state.get() == OPERATION_ENDED) return true;
+        handOver();
+        return !state.compareAndSet(RUNNING, PARKED);
+    }
+
+    /// The operation ended, on whatever thread.
+    private void operationEnded() {
+        if (state.compareAndSet(RUNNING, OPERATION_ENDED)) return;       // inside submit, or while it returns
+        switch (afterOperation(On.COORDINATOR)) {
+            case ENDED -> release();
+            case ELSEWHERE -> goOnElsewhere(true);
+            // Not from here: this operation's end has not returned to the coordinator yet.
+            case SUBMIT -> goOnElsewhere(false);
+        }
+    }
+
+    private void goOnElsewhere(boolean afterOperation) {
+        this.afterOperation = afterOperation;
+        handOver();
+        session.background.execute(goOn);
+    }
+
+    private void goOnElsewhere() {
+        var next = afterOperation ? afterOperation(On.IO) : Next.SUBMIT;        // an I/O thread is never sent elsewhere
+        if (next == Next.ENDED || goOn(On.IO)) release();
+    }
+
+    /// Called by [WriteGate] when another write is inside, before it may be resumed.
+    void handOver() {
+        if (away) return;
+        away = true;
+        session.wentAway();
+    }
+
+    /// It is this write's turn.
+    void resumeWrite() {
+        goOnElsewhere(false);
+    }
+
+    private void back() {
+        if (!away) return;
+        away = false;
+        session.cameBack();
+    }
+
+    private void release() {
+        back();
+        session.give(this);
+    }
+
+    private Next afterOperation(On thread) {
+        try {
+            return afterStage(thread);
+        } catch (RuntimeException | Error e) {
+            unexpected(e);
+            plan.release();
+            if (!answered) answer(Errno.EIO);
+            if (inGate) leaveGate();
+            return Next.ENDED;
+        }
+    }
+
+    private Next afterStage(On thread) {
+        return switch (stage) {
+            case ANSWER -> afterAnswer();
+            case COMMIT -> ended(error);
+            case PLAN_READ -> afterReadPlan(thread);
+            case PLAN_WRITE -> afterWritePlan(thread);
+            case FINISH_WRITE -> afterFinish();
+            case ABANDON_WRITE -> {
+                if (error != null) log.error("inode {}: blocks of a failed write cannot be returned ({}); they are when the "
+                        + "mount ends", node, error);
+                plan.release();
+                yield endedWrite();
+            }
+        };
+    }
+
+    private Next ended(Errno with) {
+        answer(with);
+        return Next.ENDED;
+    }
+
+    private Next afterAnswer() {
+        if (error == null) {
+            if (opcode == FALLOCATE) progress += stepBytes;
+            if (outcome == Outcome.AGAIN) return Next.SUBMIT;
+        } else if (error == Errno.ENOENT && opcode == LOOKUP && session.cache.negativeSeconds() > 0) {
+            bodyBytes = session.encoder.negativeEntry(out, BODY_AT);
+            return ended(null);
+        }
+        return ended(error);
+    }
+
+    private Next afterReadPlan(On thread) {
+        if (error != null) return ended(error);
+        long bytes = plan.bytes();
+        if (bytes > 0) {
+            if (thread == On.COORDINATOR) return Next.ELSEWHERE;
+            try {
+                if (thread == On.IO) session.dataIo.read(plan, payload);
+                else if (!session.dataIo.tryReadNow(plan, payload)) return Next.ELSEWHERE;
+            } catch (DeviceException e) {
+                log.error("inode {}: {} bytes at {} cannot be read: {}", node, bytes, plan.offset(), e.getMessage());
+                plan.release();
+                return ended(Errno.EIO);
+            }
+        }
+        sendData(bytes);
+        plan.release();
+        session.metrics.read(bytes);
+        return Next.ENDED;
+    }
+
+    private void planWrite() {
+        stage = Stage.PLAN_WRITE;
+        kind = OperationKind.PLAN_WRITE;
+    }
+
+    private Next afterWritePlan(On thread) {
+        if (error != null) {
+            writeError = error;
+            return endedWrite();
+        }
+        if (outcome == Outcome.AGAIN) {
+            plan.release();
+            return Next.SUBMIT;
+        }
+        if (thread == On.COORDINATOR) return Next.ELSEWHERE;
+        stage = Stage.FINISH_WRITE;
+        kind = OperationKind.FINISH_WRITE;
+        try {
+            session.dataIo.write(plan, payload.asSlice(progress, plan.bytes()));
+        } catch (DeviceException e) {
+            log.error("inode {}: {} bytes at {} cannot be written: {}", node, plan.bytes(), plan.offset(), e.getMessage());
+            abandonWrite(Errno.EIO);
+        }
+        return Next.SUBMIT;
+    }
+
+    private void abandonWrite(Errno because) {
+        writeError = because;
+        stage = Stage.ABANDON_WRITE;
+        kind = OperationKind.ABANDON_WRITE;
+    }
+
+    private Next afterFinish() {
+        if (error != null) {
+            abandonWrite(error);
+            return Next.SUBMIT;
+        }
+        long bytes = plan.bytes();
+        plan.release();
+        if (outcome == Outcome.DONE) {
+            progress += bytes;
+            if (bytes == 0 || progress == Integer.toUnsignedLong(argU32(IO_SIZE))) return endedWrite();
+        }
+        planWrite();
+        return Next.SUBMIT;
+    }
+
+    private Next endedWrite() {
+        endWrite();
+        leaveGate();
+        return Next.ENDED;
+    }
+
+    private void leaveGate() {
+        inGate = false;
+        var next = session.gate.leave(node);
+        if (next != null) next.resumeWrite();
+    }
+
+    /// What was written before an error is written: a short write, and the next one meets the error.
+    private boolean endWrite() {
+        if (progress == 0 && writeError != null && argU32(IO_SIZE) != 0) return answer(writeError);
+        out.set(U64, BODY_AT, progress);
+        bodyBytes = WRITE_OUT_BYTES;
+        session.metrics.written(progress);
+        return answer(null);
+    }
+
+    // ---- the operation
+
+    @Override
+    public String name() {
+        return FuseProtocol.name(opcode);
+    }
+
+    @Override
+    public Hold hold() {
+        return stage == Stage.PLAN_READ ? Hold.READ : kind.hold();
+    }
+
+    @Override
+    public void run(Tx tx) {
+        forgetAttempt();
+        try {
+            switch (stage) {
+                case ANSWER -> RequestDecoder.run(this, session, tx);
+                case PLAN_READ -> session.fileSystem.planRead(tx, node, argU64(IO_OFFSET),
+                        Math.min(Integer.toUnsignedLong(argU32(IO_SIZE)), InitNegotiation.IO_BYTES_MAX), plan);
+                case PLAN_WRITE -> outcome = session.fileSystem.planWrite(tx, node, argU64(IO_OFFSET) + progress,
+                        Integer.toUnsignedLong(argU32(IO_SIZE)) - progress, plan);
+                case FINISH_WRITE -> outcome = session.fileSystem.finishWrite(tx, plan, now,
+                        (argU32(IO_FLAGS) & WRITE_KILL_SUIDGID) != 0);
+                case ABANDON_WRITE -> session.fileSystem.abandonWrite(tx, plan);
+                case COMMIT -> throw new IllegalStateException("a commit is not an operation");
+            }
+        } catch (NotReady | Errno.Failure e) {
+            throw e;
+        } catch (RuntimeException e) {
+            unexpected(e);
+            throw Errno.EIO.failure();
+        }
+    }
+
+    @Override
+    public void done() {
+        error = null;
+        if (given != 0) session.known.given(given);
+        for (int i = 0; i < givenByReaddir.size(); i++) session.known.given(givenByReaddir.getLong(i));
+        if (linked != 0) session.known.linked(linked);
+        if (unlinked != 0 && session.known.unlinked(unlinked)) session.reclaimer.delete(unlinked);
+        if (truncated != 0) session.reclaimer.truncate(truncated);
+        operationEnded();
+    }
+
+    @Override
+    public void failed(Errno errno) {
+        error = errno;
+        forgetAttempt();
+        operationEnded();
+    }
+
+    private void committed(Errno errno) {
+        error = errno;
+        operationEnded();
+    }
+
+    private void forgetAttempt() {
+        given = linked = unlinked = truncated = 0;
+        givenByReaddir.clear();
+    }
+
+    private void unexpected(Throwable e) {
+        session.metrics.unexpectedFailure();
+        log.error("{} of inode {} failed unexpectedly, it is answered with EIO", FuseProtocol.name(opcode), node, e);
+    }
+
+    // ---- arguments and reply, for the decoder
+
+    boolean has(int bytes) {
+        return end - ARGUMENTS_AT >= bytes;
+    }
+
+    /// Arguments of at least this many bytes, or the call fails.
+    void need(int bytes) {
+        if (!has(bytes)) throw protocolError();
+    }
+
+    int argU32(long at) {
+        return in.get(U32, ARGUMENTS_AT + at);
+    }
+
+    long argU64(long at) {
+        return in.get(U64, ARGUMENTS_AT + at);
+    }
+
+    /// The NUL-terminated name at `at` of the arguments.
+    byte[] name(int at) {
+        int length = nameLength(in, ARGUMENTS_AT + at, end);
+        if (length < 0) throw protocolError();
+        return bytes(at, length);
+    }
+
+    byte[] bytes(int at, int length) {
+        if (length < 0 || !has(at) || end - ARGUMENTS_AT - at < length) throw protocolError();
+        var bytes = new byte[length];
+        MemorySegment.copy(in, ValueLayout.JAVA_BYTE, ARGUMENTS_AT + at, bytes, 0, length);
+        return bytes;
+    }
+
+    private Errno.Failure protocolError() {
+        session.metrics.malformed();
+        log.warn("malformed {} request for inode {}: {} bytes of arguments", FuseProtocol.name(opcode), node,
+                end - ARGUMENTS_AT);
+        return Errno.EINVAL.failure();
+    }
+
+    void entryReply(Inode inode) {
+        given = inode.ino;
+        bodyBytes = session.encoder.entry(out, BODY_AT, inode);
+    }
+
+    void attributesReply(Inode inode) {
+        bodyBytes = session.encoder.attributesReply(out, BODY_AT, inode);
+    }
+
+    void bytesReply(byte[] bytes) {
+        MemorySegment.copy(bytes, 0, out, ValueLayout.JAVA_BYTE, BODY_AT, bytes.length);
+        bodyBytes = bytes.length;
+    }
+
+    int openReply(long at) {
+        out.set(U64, BODY_AT + at, 0);
+        out.set(U64, BODY_AT + at + OPEN_OUT_FLAGS, FOPEN_KEEP_CACHE);
+        return OPEN_OUT_BYTES;
+    }
+
+    long argumentsAt() {
+        return ARGUMENTS_AT;
+    }
+
+    long bodyAt() {
+        return BODY_AT;
+    }
+
+    void beginListing(boolean plus, int bytesMax) {
+        readdirPlus = plus;
+        readdirBytesMax = Math.min(bytesMax, BODY_BYTES_MAX);
+        bodyBytes = 0;
+    }
+
+    @Override
+    public boolean entry(long ino, int type, long cookie, byte[] name, Inode inode) {
+        int bytes = direntBytes(name.length) + (readdirPlus ? ENTRY_BYTES : 0);
+        if (bodyBytes + bytes > readdirBytesMax) return false;
+        long at = BODY_AT + bodyBytes;
+        if (readdirPlus) {
+            if (inode == null) at += session.encoder.noEntry(out, at);
+            else {
+                at += session.encoder.entry(out, at, inode);
+                givenByReaddir.addLong(inode.ino);
+            }
+        }
+        ReplyEncoder.dirent(out, at, ino, type, cookie, name);
+        bodyBytes += bytes;
+        return true;
+    }
+
+    private static Time now() {
+        var now = Instant.now();
+        return new Time(now.getEpochSecond(), now.getNano());
+    }
+
+    // ---- the end
+
+    private boolean endWithoutReply() {
+        session.metrics.ended(opcode, System.nanoTime() - beganAt);
+        return true;
+    }
+
+    /// Answers: with an error, or with the body as it stands.
+    private boolean answer(Errno with) {
+        int bytes = header(with, bodyBytes);
+        sent(Linux.write(errno, session.fd(), out, bytes));
+        return true;
+    }
+
+    private void sendData(long bytes) {
+        header(null, bytes);
+        vectors.set(U64, 0, out.address());
+        vectors.set(U64, 8, OUT_HEADER_BYTES);
+        vectors.set(U64, 16, in.address() + PAYLOAD_AT);
+        vectors.set(U64, 24, bytes);
+        sent(Linux.writev(errno, session.fd(), vectors, bytes == 0 ? 1 : 2));
+    }
+
+    private int header(Errno with, long body) {
+        int bytes = OUT_HEADER_BYTES + (with == null ? (int) body : 0);
+        out.set(U32, OUT_LEN, bytes);
+        out.set(U32, OUT_ERROR, with == null ? 0 : -with.number());
+        out.set(U64, OUT_UNIQUE, unique);
+        return bytes;
+    }
+
+    private void sent(long result) {
+        answered = true;
+        if (result < 0) notSent((int) -result);
+        session.metrics.ended(opcode, System.nanoTime() - beganAt);
+    }
+
+    /// ENOENT and ENODEV: nobody waits any more, because the connection was aborted or unmounted. The kernel then did not
+    /// learn what the reply gave it.
+    private void notSent(int errno) {
+        if (errno != Linux.ENOENT && errno != Linux.ENODEV && errno != Linux.ECONNABORTED)
+            log.error("the reply to {} of inode {} was refused by the kernel: {}", FuseProtocol.name(opcode), node,
+                    Linux.describe(errno));
+        if (given != 0 && session.known.forget(given, 1)) session.reclaimer.delete(given);
+        for (int i = 0; i < givenByReaddir.size(); i++) {
+            long ino = givenByReaddir.getLong(i);
+            if (session.known.forget(ino, 1)) session.reclaimer.delete(ino);
+        }
+    }
+}

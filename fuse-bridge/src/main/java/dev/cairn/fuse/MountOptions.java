@@ -1,0 +1,52 @@
+package dev.cairn.fuse;
+
+/// What a mount(8) says about a mount of ours. `default_permissions` is not among them: the kernel always checks modes.
+///
+/// @param source     what `df` and /proc/self/mounts show as the device, e.g. the metadata device's path
+/// @param allowOther others than the mounting user may use it. Root's mounts always should; an ordinary user's need
+///                   `user_allow_other` in /etc/fuse.conf
+public record MountOptions(String source, boolean allowOther, boolean readOnly, boolean noSuid, boolean noDev,
+        boolean noExec) {
+    /// For everybody when root mounts, as any disk file system; otherwise for the user alone.
+    public static MountOptions of(String source) {
+        return new MountOptions(source, Linux.effectiveUid() == 0, false, false, false, false);
+    }
+
+    public MountOptions readOnly(boolean to) {
+        return new MountOptions(source, allowOther, to, noSuid, noDev, noExec);
+    }
+
+    public MountOptions allowOther(boolean to) {
+        return new MountOptions(source, to, readOnly, noSuid, noDev, noExec);
+    }
+
+    public MountOptions noSuid(boolean to) {
+        return new MountOptions(source, allowOther, readOnly, to, noDev, noExec);
+    }
+
+    public MountOptions noDev(boolean to) {
+        return new MountOptions(source, allowOther, readOnly, noSuid, to, noExec);
+    }
+
+    public MountOptions noExec(boolean to) {
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, to);
+    }
+
+    long flags() {
+        return (readOnly ? Linux.MS_RDONLY : 0) | (noSuid ? Linux.MS_NOSUID : 0) | (noDev ? Linux.MS_NODEV : 0)
+                | (noExec ? Linux.MS_NOEXEC : 0);
+    }
+
+    /// For mount(2); commas in the source would end it, so it is not part of this.
+    String data(int fd, int uid, int gid) {
+        return "fd=%d,rootmode=40000,user_id=%d,group_id=%d,default_permissions%s"
+                .formatted(fd, uid, gid, allowOther ? ",allow_other" : "");
+    }
+
+    /// For fusermount3, where a comma or backslash in a value is escaped.
+    String fusermountOptions() {
+        return "fsname=" + source.replace("\\", "\\\\").replace(",", "\\,") + ",subtype=" + FuseMount.SUBTYPE
+                + ",default_permissions" + (allowOther ? ",allow_other" : "") + (readOnly ? ",ro" : "")
+                + (noExec ? ",noexec" : "");                        // nosuid and nodev it adds by itself
+    }
+}

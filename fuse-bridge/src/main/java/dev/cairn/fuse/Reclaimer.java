@@ -1,0 +1,224 @@
+package dev.cairn.fuse;
+
+import dev.cairn.filesystem.FileSystem;
+import dev.cairn.filesystem.OperationKind;
+import dev.cairn.transaction.Errno;
+import dev.cairn.transaction.Operation;
+import dev.cairn.transaction.Tx;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Frees in the background what nobody can reach any more: files without a name whose last user has gone, and the tails of
+/// truncated files. In bounded steps, so that everybody else's operations go between them.
+///
+/// Nothing is lost when it stops half-way: orphans are items, and the next mount reaps them.
+final class Reclaimer {
+    private static final Logger log = LoggerFactory.getLogger(Reclaimer.class);
+
+    private final FileSystem fileSystem;
+    private final Submitter submitter;
+    private final Executor background;
+    private final KnownInodes known;
+    private final CompletableFuture<Void> leftOversReaped = new CompletableFuture<>();
+    private int active;                     // guarded by this, as is stopped
+    private boolean stopped;
+
+    Reclaimer(FileSystem fileSystem, Submitter submitter, Executor background, KnownInodes known) {
+        this.fileSystem = fileSystem;
+        this.submitter = submitter;
+        this.background = background;
+        this.known = known;
+    }
+
+    /// The first step is made on this thread: for the reader of a FORGET, which has nobody waiting.
+    void deleteHere(long ino) {
+        if (begin()) submitter.submit(new Deletion(ino, null));
+    }
+
+    /// From any thread, the coordinator's included.
+    void delete(long ino) {
+        start(new Deletion(ino, null));
+    }
+
+    /// Frees what lies beyond the end of a truncated file. From any thread.
+    void truncate(long ino) {
+        start(new Truncation(ino));
+    }
+
+    /// Deletes every orphan that nobody here uses: those left by mounts that died. To be called once.
+    CompletableFuture<Void> reapLeftOvers() {
+        start(new LeftOvers());
+        return leftOversReaped;
+    }
+
+    CompletableFuture<Void> leftOversReaped() {
+        return leftOversReaped;
+    }
+
+    /// @return false when there was still something to do after `timeout`
+    synchronized boolean awaitIdle(Duration timeout) throws InterruptedException {
+        long end = System.nanoTime() + timeout.toNanos();
+        while (active > 0) {
+            long left = end - System.nanoTime();
+            if (left <= 0) return false;
+            TimeUnit.NANOSECONDS.timedWait(this, left);
+        }
+        return true;
+    }
+
+    /// No step begins after this one returns; the one being made may still end.
+    synchronized void stop() {
+        stopped = true;
+    }
+
+    private synchronized boolean begin() {
+        if (stopped) return false;
+        active++;
+        return true;
+    }
+
+    private synchronized void end() {
+        if (--active == 0) notifyAll();
+    }
+
+    private synchronized boolean stopped() {
+        return stopped;
+    }
+
+    private void start(Task task) {
+        if (begin()) background.execute(task);
+        else task.ended();
+    }
+
+    /// Something done in steps, each an operation of its own.
+    private abstract class Task extends Operation implements Runnable {
+        final long ino;
+        private final OperationKind kind;
+        private boolean more;
+
+        Task(long ino, OperationKind kind) {
+            this.ino = ino;
+            this.kind = kind;
+        }
+
+        /// @return whether more steps are needed
+        abstract boolean step(Tx tx);
+
+        /// Called once, when there are no more steps, for whatever reason.
+        void ended() {}
+
+        @Override
+        public final String name() {
+            return kind.name().toLowerCase(java.util.Locale.ROOT);
+        }
+
+        @Override
+        public final Hold hold() {
+            return kind.hold();
+        }
+
+        @Override
+        public final void run() {
+            submitter.submit(this);
+        }
+
+        @Override
+        public final void run(Tx tx) {
+            more = step(tx);
+        }
+
+        @Override
+        public void done() {
+            if (more && !stopped()) background.execute(this);
+            else finish();
+        }
+
+        @Override
+        public final void failed(Errno errno) {
+            log.warn("inode {}: {} failed with {}; what it should have freed stays in use until the volume is mounted again",
+                    ino, name(), errno);
+            finish();
+        }
+
+        final void finish() {
+            ended();
+            end();
+        }
+    }
+
+    private final class Deletion extends Task {
+        private final LeftOvers then;
+
+        Deletion(long ino, LeftOvers then) {
+            super(ino, OperationKind.DELETE_ORPHAN);
+            this.then = then;
+        }
+
+        @Override
+        boolean step(Tx tx) {
+            return fileSystem.deleteOrphanStep(tx, ino);
+        }
+
+        @Override
+        void ended() {
+            if (then != null) then.goOn();
+        }
+    }
+
+    private final class Truncation extends Task {
+        Truncation(long ino) {
+            super(ino, OperationKind.TRUNCATE);
+        }
+
+        @Override
+        boolean step(Tx tx) {
+            return fileSystem.truncateStep(tx, ino);
+        }
+    }
+
+    /// Goes from orphan to orphan, one at a time.
+    private final class LeftOvers extends Task {
+        private long after, found;
+        private int deleted;
+
+        LeftOvers() {
+            super(0, OperationKind.NEXT_ORPHAN);
+        }
+
+        @Override
+        boolean step(Tx tx) {
+            found = fileSystem.nextOrphan(tx, after);
+            return false;
+        }
+
+        @Override
+        public void done() {
+            if (found == 0 || stopped()) {
+                finish();
+                return;
+            }
+            after = found;
+            // What this kernel uses was unlinked during this mount; it is deleted when its last user goes.
+            if (known.known(found)) {
+                background.execute(this);
+                return;
+            }
+            deleted++;
+            start(new Deletion(found, this));
+        }
+
+        void goOn() {
+            background.execute(this);
+        }
+
+        @Override
+        void ended() {
+            if (deleted > 0) log.info("deleted {} files that were unlinked but in use when a mount ended", deleted);
+            leftOversReaped.complete(null);
+        }
+    }
+}
