@@ -2,6 +2,7 @@ package dev.cairn.block;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -20,6 +21,7 @@ final class DeviceFile implements AutoCloseable {
     // closed under a running call, its number could be given to another file, and the call's bytes with it.
     private static final int CLOSED = Integer.MIN_VALUE;
     private final AtomicInteger users = new AtomicInteger();
+    private final AtomicBoolean released = new AtomicBoolean();
 
     // Linux reports a failed writeback once and then calls the lost pages clean; a second fdatasync would succeed with
     // the writes gone. So one failed flush fails all later ones, until the device is opened again and what is on it is
@@ -192,11 +194,9 @@ final class DeviceFile implements AutoCloseable {
         }
     }
 
-    private final AtomicInteger released = new AtomicInteger();
-
     // A call that comes too late enters and leaves once more and finds CLOSED again: the descriptor goes only once.
     private void release() {
-        if (!released.compareAndSet(0, 1)) return;
+        if (released.getAndSet(true)) return;
         int answer = Libc.close(fd);
         if (answer < 0) LOG.warn("{}: close: {}", name, Libc.reason(-answer));
     }

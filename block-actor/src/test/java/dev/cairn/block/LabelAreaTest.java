@@ -3,6 +3,7 @@ package dev.cairn.block;
 import dev.cairn.block.DeviceLabel.Part;
 import dev.cairn.block.DeviceLabel.Role;
 import dev.cairn.block.LabelException.Problem;
+import dev.cairn.block.simulated.Recording;
 import dev.cairn.block.simulated.SimulatedDevice;
 import dev.cairn.block.simulated.SimulatedDevice.Tearing;
 import java.lang.foreign.Arena;
@@ -78,6 +79,27 @@ class LabelAreaTest {
             label = found;
             if (random.nextBoolean()) LabelArea.repair(device, label);
         }
+    }
+
+    /// An update of both devices cut at any instant: the pair is still a pair, and says the old thing or the new.
+    @RepeatedTest(200)
+    void a_pair_cut_in_the_middle_of_an_update_is_still_a_pair(RepetitionInfo run) throws DeviceException {
+        var random = new SplittableRandom(run.getCurrentRepetition());
+        var recording = new Recording();
+        var meta = SimulatedDevice.create("meta", 65536, 256, recording);
+        var data = SimulatedDevice.create("data", 4096, 1024, recording);
+        var old = label(Role.METADATA, 42);
+        LabelArea.write(data, old.withRole(Role.DATA));
+        LabelArea.write(meta, old);
+        long from = recording.now();
+        var born = old.withJournalBorn();
+        LabelArea.write(meta, born);
+        LabelArea.write(data, born.withRole(Role.DATA));
+        long at = from + random.nextLong(recording.now() - from + 1);
+        var found = VolumeDevices.pair(meta.crash(at, random.split(), Tearing.SECTORS_512),
+                data.crash(at, random.split(), Tearing.SECTORS_512));
+        if (at == recording.now()) assertThat(found).isEqualTo(born);
+        else assertThat(found).isIn(old, born);
     }
 
     @Test

@@ -62,7 +62,7 @@ class LocalDeviceTest {
     }
 
     @Test
-    void discarded_blocks_give_their_space_back() throws Exception {
+    void discarded_blocks_become_a_hole_and_the_size_stays() throws Exception {
         var path = file("device", 1 << 20);
         try (var device = LocalDevice.open(path, READ_WRITE, 4096)) {
             device.write(0, filled(1 << 20, 1));
@@ -70,6 +70,7 @@ class LocalDeviceTest {
             var back = arena.allocate(4096 * 4);
             device.read(0, back);
             assertThat(back.get(ValueLayout.JAVA_BYTE, 4095)).isEqualTo((byte) 1);
+            assertThat(back.asSlice(4096, 8192).mismatch(filled(8192, 0))).isEqualTo(-1);
             assertThat(back.get(ValueLayout.JAVA_BYTE, 3 * 4096)).isEqualTo((byte) 1);
             assertThat(Files.size(path)).isEqualTo(1 << 20);
         }
