@@ -420,11 +420,11 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         publishStatus();
         meters.publish(transactions, parked);
         if (!registered || failure != null) return;
-        if (!leaseOver && now >= leaseEndNanos - TICK.toNanos()) {
+        if (!leaseOver && now - leaseEndNanos >= -TICK.toNanos()) {
             leaseOver = true;
             log.warn("the lease is over and no server renews it; operations wait");
         }
-        if (now >= leaseEndNanos - 2 * leaseNanos / 3 && !renewing) renewLease(now);
+        if (now - leaseEndNanos >= -2 * leaseNanos / 3 && !renewing) renewLease(now);
     }
 
     private void renewLease(long now) {
@@ -448,8 +448,12 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
     private void manifestChanged(ManifestDelta delta) {
         if (!registered || delta.getToVersion() <= transactions.runs.version()) return;
-        if (delta.getFromVersion() == transactions.runs.version()) transactions.runs = transactions.runs.apply(delta);
-        else askManifest();
+        if (!transactions.runs.canApply(delta)) {
+            askManifest();
+            return;
+        }
+        transactions.runs = transactions.runs.apply(delta);
+        if (delta.getRemovedRunIdsCount() > 0) transactions.cache.retain(transactions.runs);
     }
 
     void askManifest() {
@@ -476,9 +480,11 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
     private void mergeEnded(MergeWorker.Ended ended) {
         mergeWorker.ended();
-        send(ended.report(), reply -> {
-            if (reply.getMergeRecorded().getMore()) claimMerge();
-        });
+        tellServer(session.next(ended.report(), reply -> {
+            // The server may have given the job up meanwhile: then its inputs are as they were, and nothing is lost.
+            if (reply.hasRefused()) log.warn("the server takes no report of a merge job: {}", reply.getRefused().getWhy());
+            else if (reply.getMergeRecorded().getMore()) claimMerge();
+        }));
     }
 
     // ---- locks
