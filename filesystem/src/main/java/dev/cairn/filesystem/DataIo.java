@@ -9,6 +9,11 @@ import java.lang.foreign.MemorySegment;
 public final class DataIo {
     private static final int BLOCK = FileSystem.BLOCK_BYTES;
     private static final MemorySegment ZEROS = Arena.global().allocate(BLOCK, BLOCK);
+    /// Where a block that only partly comes from the buffer is put together: one write of a whole block, where two would
+    /// make the page cache read the block first.
+    private static final ThreadLocal<MemorySegment> SCRATCH =
+            ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(BLOCK, BLOCK));
+
     private final BlockDevice device;
 
     public DataIo(BlockDevice device) {
@@ -39,21 +44,64 @@ public final class DataIo {
         }
     }
 
-    /// Writes the first [DataPlan#bytes] bytes of `from`. When it throws, any part may have been written: abandon.
+    /// Writes the first [DataPlan#bytes] bytes of `from` (null for a plan of zeros only). When it throws, any part may have
+    /// been written: abandon.
     public void write(DataPlan plan, MemorySegment from) throws DeviceException {
         long at = 0;
-        for (int i = 0; i < plan.segments(); i++) {
-            long length = plan.length(i), to = plan.deviceOffset(i);
-            if (plan.kind(i) == DataPlan.DATA) {
+        for (int i = 0; i < plan.segments(); ) {
+            // Consecutive segments that go to consecutive places are one stretch of the device.
+            int next = i + 1;
+            long start = plan.deviceOffset(i), end = start + plan.length(i);
+            while (next < plan.segments() && plan.deviceOffset(next) == end) end += plan.length(next++);
+            at = writeStretch(plan, i, next, start, end, from, at);
+            i = next;
+        }
+    }
+
+    /// Segments `first` up to `next`, at `start` up to `end` of the device. @return where in the buffer it got to
+    private long writeStretch(DataPlan plan, int first, int next, long start, long end, MemorySegment from, long at)
+            throws DeviceException {
+        int segment = first;
+        long within = 0;
+        for (long to = start; to < end; ) {
+            long left = plan.length(segment) - within;
+            long blockEnd = Math.min(end, to - to % BLOCK + BLOCK);
+            if (left >= blockEnd - to && plan.kind(segment) == DataPlan.DATA) {
+                // As much as there is in whole blocks, or to the end of the stretch.
+                long length = to + left == end ? left : to + left - (to + left) % BLOCK - to;
                 device.write(to, from.asSlice(at, length));
                 at += length;
+                to += length;
+                within += length;
+            } else if (left >= blockEnd - to) {
+                device.write(to, ZEROS.asSlice(0, blockEnd - to));
+                within += blockEnd - to;
+                to = blockEnd;
             } else {
-                for (long done = 0; done < length; ) {
-                    long part = Math.min(length - done, BLOCK);
-                    device.write(to + done, ZEROS.asSlice(0, part));
-                    done += part;
+                var block = SCRATCH.get();
+                for (long filled = 0; filled < blockEnd - to; ) {
+                    long part = Math.min(plan.length(segment) - within, blockEnd - to - filled);
+                    if (plan.kind(segment) == DataPlan.DATA) {
+                        MemorySegment.copy(from, at, block, filled, part);
+                        at += part;
+                    } else {
+                        block.asSlice(filled, part).fill((byte) 0);
+                    }
+                    filled += part;
+                    within += part;
+                    if (within == plan.length(segment)) {
+                        segment++;
+                        within = 0;
+                    }
                 }
+                device.write(to, block.asSlice(0, blockEnd - to));
+                to = blockEnd;
+            }
+            if (segment < next && within == plan.length(segment)) {
+                segment++;
+                within = 0;
             }
         }
+        return at;
     }
 }
