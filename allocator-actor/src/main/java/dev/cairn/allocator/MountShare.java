@@ -18,6 +18,8 @@ import java.util.List;
 /// as it was. What the server believes this mount to hold is what it granted less what commits have reported: in hand,
 /// reserved, referred, and what is in a commit that it has not answered yet.
 public final class MountShare {
+    /// So that a commit's message stays small; what is more follows with the next one.
+    private static final int SURPLUS_EXTENTS_MAX = 16 << 10;
     private final ExtentSet metadata = new ExtentSet();
     private final ExtentSet metadataTaken = new ExtentSet();
     private final ExtentSet data = new ExtentSet();
@@ -25,6 +27,7 @@ public final class MountShare {
     private final ExtentSet dataReferred = new ExtentSet();
     private long metadataLowMark;
     private long dataLowMark;
+    private long dataTarget = Long.MAX_VALUE / 2;
     private boolean metadataLow;
     private boolean dataLow;
     private String why = "";
@@ -46,6 +49,7 @@ public final class MountShare {
                 var policy = new ReservePolicy(report.getMetadata().getTotal(), report.getData().getTotal());
                 metadataLowMark = policy.metadataLowMark();
                 dataLowMark = policy.dataLowMark();
+                dataTarget = policy.dataTarget();
             }
         }
     }
@@ -75,6 +79,22 @@ public final class MountShare {
     public void unreferData(Extent referred) {
         dataReferred.remove(referred);
         dataReserved.add(referred);
+    }
+
+    /// Blocks that the mount has freed, committed and discarded: in hand like granted ones.
+    public void keptData(Extent freed) {
+        data.add(freed);
+    }
+
+    /// Whether freeing has left this mount with far more than a refill would give it.
+    public boolean hasDataSurplus() {
+        return data.blocks() > 2 * dataTarget;
+    }
+
+    /// For `CommitLog.data_returned` of the transaction that is being frozen: what is beyond the refill target, in a
+    /// bounded number of extents. Out of this mount's hands from now on.
+    public List<Extent> takeDataSurplus() {
+        return hasDataSurplus() ? data.take(data.blocks() - dataTarget, SURPLUS_EXTENTS_MAX) : List.of();
     }
 
     /// For `CommitLog.data_allocated` of the transaction that is being frozen.
@@ -115,6 +135,11 @@ public final class MountShare {
 
     public long dataBlocks() {
         return data.blocks();
+    }
+
+    /// How many extents the commit of the open transaction will name.
+    public long dataReferredExtents() {
+        return dataReferred.extents();
     }
 
     /// Reserved or referred by the transaction that is open.

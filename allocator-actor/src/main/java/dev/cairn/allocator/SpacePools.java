@@ -178,6 +178,20 @@ public final class SpacePools {
         dataUsed -= extent.count();
     }
 
+    /// Blocks in use are so no longer, and belong to the holder's share: it discards them on the device before anybody
+    /// writes to them again.
+    public void freeDataInto(HolderId holder, Extent extent) {
+        if (!dataIsUsed(extent)) throw new IllegalStateException("data blocks " + extent + " are freed but not in use");
+        share(holder).data.add(extent);
+        dataUsed -= extent.count();
+    }
+
+    /// The holder gives blocks of its share back.
+    public void returnData(HolderId holder, Extent extent) {
+        share(holder).data.remove(extent);
+        dataFree.add(extent);
+    }
+
     /// Everything that the holder has not used returns; the holder is forgotten. Blocks of a share may have been written
     /// but no manifest has ever named them, so they go back to *avail* at once.
     public void giveBack(HolderId holder) {

@@ -8,6 +8,7 @@ import dev.cairn.proto.CommitLog;
 import dev.cairn.proto.CompleteMerge;
 import dev.cairn.proto.MergeTask;
 import dev.cairn.proto.RunRef;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.Set;
 
@@ -41,7 +42,9 @@ final class Checks {
                 return Runs.name(runId) + " is replaced, but it is not an inline commit of this mount";
         }
         var share = state.pools().dataShare(holder);
-        var wrong = takenFrom(share, commit.getDataAllocatedList(), "data", holder);
+        var leaving = new ArrayList<>(commit.getDataAllocatedList());
+        leaving.addAll(commit.getDataReturnedList());
+        var wrong = takenFrom(share, leaving, "data", holder);
         return wrong != null ? wrong : freedData(share, commit);
     }
 

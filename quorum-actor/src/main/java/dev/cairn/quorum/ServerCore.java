@@ -235,6 +235,7 @@ public final class ServerCore {
         }
         var log = ServerEvent.LogRecorded.newBuilder().setRid(rid).addAllReplacedInlineRuns(commit.getReplacedInlineRunsList())
                 .addAllDataAllocated(commit.getDataAllocatedList()).addAllDataFreed(commit.getDataFreedList())
+                .addAllDataReturned(commit.getDataReturnedList())
                 .setInodesDelta(commit.getInodesDelta());
         if (commit.hasRun()) log.setRun(commit.getRun());
         step.emit(ServerEvent.newBuilder().setLogRecorded(log));

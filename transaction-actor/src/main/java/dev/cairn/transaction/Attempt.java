@@ -52,8 +52,7 @@ final class Attempt implements Tx {
         open.inodesDelta += inodesDelta;
         for (var extent : referred) mount.share.referData(extent);
         for (var extent : returned) mount.share.returnData(extent);
-        for (var extent : freed) open.dataBlocksFreed += extent.count();
-        open.dataFreed.addAll(freed);
+        for (var extent : freed) open.dataFreed.add(extent);
         forget();
     }
 
@@ -187,11 +186,12 @@ final class Attempt implements Tx {
     }
 
     // Section 6: ENOSPC when the server has said that it is low; else a commit brings more. Blocks that this mount has
-    // freed but not committed are free for the user: they come back by a commit, too.
+    // freed are free for the user: they come back by a commit and a discard, so those are waited for first.
     private RuntimeException noData() {
-        if (!mount.share.dataLow() || mount.open.dataBlocksFreed > 0) return lacking.commit(mount.open);
-        if (mount.frozen != null && mount.frozen.dataBlocksFreed > 0) return lacking.commit(mount.frozen);
-        return Errno.ENOSPC.failure();
+        if (!mount.open.dataFreed.isEmpty()) return lacking.commit(mount.open);
+        if (mount.frozen != null && !mount.frozen.dataFreed.isEmpty()) return lacking.commit(mount.frozen);
+        if (!mount.discarding.isEmpty()) return lacking.discard();
+        return mount.share.dataLow() ? Errno.ENOSPC.failure() : lacking.commit(mount.open);
     }
 
     @Override

@@ -31,6 +31,8 @@ final class Commits {
 
         void refill();
 
+        void discard(List<Extent> freed);
+
         void fail(String why);
     }
 
@@ -136,7 +138,8 @@ final class Commits {
                 .setWantsDirectoryInodes(transactions.directoryNumbers.low())
                 .setWantsOtherInodes(transactions.otherNumbers.low());
         for (var extent : transaction.dataReferred) commit.addDataAllocated(proto(extent));
-        for (var extent : transaction.dataFreed) commit.addDataFreed(proto(extent));
+        for (var extent : transaction.dataFreed.toList()) commit.addDataFreed(proto(extent));
+        for (var extent : transaction.dataReturned) commit.addDataReturned(proto(extent));
         var run = written.run();
         List<Long> replaced = List.of();
         if (run != null) {
@@ -169,6 +172,7 @@ final class Commits {
         runSpace = null;
         written = null;
         surroundings.passed(answer, followed);
+        if (!passed.dataFreed.isEmpty()) surroundings.discard(passed.dataFreed.toList());
         passed.tellWaiters(null);
         if (another || !transactions.open.waiters.isEmpty() || transactions.wantsCommit()) soon();
     }

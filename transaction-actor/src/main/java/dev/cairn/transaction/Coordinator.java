@@ -1,10 +1,13 @@
 package dev.cairn.transaction;
 
+import dev.cairn.block.BlockStorage;
+import dev.cairn.block.Extent;
 import dev.cairn.proto.AcquireLock;
 import dev.cairn.proto.ClaimMerge;
 import dev.cairn.proto.CommitLog;
 import dev.cairn.proto.Farewell;
 import dev.cairn.proto.GetManifest;
+import dev.cairn.proto.HeldLock;
 import dev.cairn.proto.LockGranted;
 import dev.cairn.proto.LogCommitted;
 import dev.cairn.proto.ManifestDelta;
@@ -63,6 +66,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private record Written(Transaction transaction, CommitWriter.Written outcome) implements Internal {}
     private record PinsDrained(Transaction transaction) implements Internal {}
     private record Resume(Parked parked) implements Internal {}
+    private record Discarded(List<Extent> extents) implements Internal {}
     private record MergeEnded(MergeWorker.Ended ended) implements Internal {}
     private enum Timer implements Internal { TICK, COMMIT, RETRY_WRITE }
 
@@ -96,6 +100,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private final List<Parked> waitingForServer = new ArrayList<>();
     private final Map<Long, List<Parked>> waitingForLock = new HashMap<>();
     private final List<Parked> waitingForManifest = new ArrayList<>();
+    private final List<Parked> waitingForDiscard = new ArrayList<>();
     private final SlowDown slowDown = new SlowDown();
     private Lacking spare = new Lacking();
     private int parked;
@@ -146,10 +151,14 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             case Written w -> commits.written(w.transaction(), w.outcome());
             case PinsDrained p -> commits.drained(p.transaction());
             case Resume resume -> resume(resume.parked());
+            case Discarded discarded -> {
+                transactions.discarded(discarded.extents());
+                resumeAll(waitingForDiscard);
+            }
             case MergeEnded ended -> mergeEnded(ended.ended());
             case Timer.TICK -> tick();
             case Timer.COMMIT -> {
-                if (registered && failure == null && transactions.open.dirty()) commits.soon();
+                if (registered && failure == null && (transactions.open.dirty() || transactions.share.hasDataSurplus())) commits.soon();
             }
             case Timer.RETRY_WRITE -> commits.retry();
         }
@@ -266,6 +275,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
                 });
                 if (lacking.mustPass == transactions.open) commits.soon();
             }
+            case DISCARD -> waitingForDiscard.add(waiter);
             // The runs note their missing blocks by themselves.
             case BLOCKS -> transactions.cache.load(lacking.needs, settings.io(),
                     result -> tellSelf(new Fetched(waiter, result)));
@@ -329,6 +339,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         commits.failAll();
         resumeAll(waitingForServer);
         resumeAll(waitingForManifest);
+        resumeAll(waitingForDiscard);
         var locks = List.copyOf(waitingForLock.values());
         waitingForLock.clear();
         locks.forEach(this::resumeAll);
@@ -342,11 +353,30 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         var found = instances.stream().findFirst().orElse(null);
         if (found == null || found.equals(server)) return;
         server = found;
-        if (!registered && session.unanswered().isEmpty())
-            send(ServerRequest.newBuilder().setRegisterMount(RegisterMount.newBuilder()
-                    .setNodeId(settings.nodeId()).setNodeIncarnation(settings.nodeIncarnation())),
-                    reply -> registered(reply.getRegistered()));
-        else resend();
+        if (registered) registerAgain();
+        else if (session.unanswered().isEmpty()) register(RegisterMount.newBuilder(), this::registered);
+        resend();
+    }
+
+    private void register(RegisterMount.Builder register, Consumer<MountRegistered> then) {
+        send(ServerRequest.newBuilder().setRegisterMount(
+                register.setNodeId(settings.nodeId()).setNodeIncarnation(settings.nodeIncarnation())),
+                reply -> then.accept(reply.getRegistered()));
+    }
+
+    // Locks are soft state of a server: a new one learns them from the mounts that hold them.
+    private void registerAgain() {
+        var register = RegisterMount.newBuilder();
+        for (long id : transactions.locks.held())
+            register.addHeld(HeldLock.newBuilder().setName(LockClient.name(id))
+                    .setMode(LockClient.mode(transactions.locks.mode(id))));
+        log.info("there is a new server; registering with it again, with {} locks", register.getHeldCount());
+        long askedAt = System.nanoTime();
+        register(register, answer -> {
+            leaseRenewed(answer.getLeaseMillis(), askedAt);
+            if (answer.getManifest().getVersion() > transactions.runs.version())
+                transactions.runs = RunSet.of(answer.getManifest());
+        });
     }
 
     private void send(ServerRequest.Builder body, Consumer<ServerReply> then) {
@@ -370,9 +400,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     }
 
     private void fromServer(ServerMessage message) {
-        long known = session.term();
         if (message.getRid() != settings.rid() || !session.accepts(message.getTerm())) return;
-        if (known != 0 && message.getTerm() > known) newTerm();
         switch (message.getBodyCase()) {
             case REPLY -> session.taken(message.getReply());
             case MANIFEST_DELTA -> manifestChanged(message.getManifestDelta());
@@ -380,13 +408,6 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             case MERGE_AVAILABLE -> claimMerge();
             case BODY_NOT_SET -> log.warn("the server sent a message that this version does not know");
         }
-    }
-
-    // Locks are soft state of a server: a new one learns them from the mounts that hold them.
-    private void newTerm() {
-        log.info("a new server, term {}: asking it for {} locks again", session.term(), transactions.locks.heldCount());
-        for (long id : transactions.locks.held()) acquire(id, transactions.locks.mode(id));
-        askManifest();
     }
 
     private void registered(MountRegistered answer) {
@@ -565,6 +586,16 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         @Override
         public void refill() {
             if (!refillAsked) Coordinator.this.refill();
+        }
+
+        // Answered also when the device cannot discard: that is a pity and no harm, the blocks are free all the same.
+        @Override
+        public void discard(List<Extent> freed) {
+            ActorRef<BlockStorage.Reply> then = getContext().spawnAnonymous(Behaviors.receiveMessage(_ -> {
+                tellSelf(new Discarded(freed));
+                return Behaviors.stopped();
+            }));
+            settings.dataStorage().tell(new BlockStorage.Discard(freed, then));
         }
 
         @Override

@@ -5,7 +5,7 @@ import dev.cairn.transaction.run.Needs;
 /// What the last attempt of an operation lacked; filled by the [Attempt] that threw [NotReady], read by the coordinator.
 final class Lacking {
     /// BLOCKS unless something else was noted: missing blocks are noted in the needs.
-    enum Kind { BLOCKS, LOCK, COMMIT }
+    enum Kind { BLOCKS, LOCK, COMMIT, DISCARD }
 
     Kind kind = Kind.BLOCKS;
     Needs needs = new Needs();
@@ -22,6 +22,12 @@ final class Lacking {
         kind = Kind.LOCK;
         lockId = id;
         lockMode = mode;
+        return NotReady.INSTANCE;
+    }
+
+    /// Freed blocks are still being discarded; they are in hand when that is done.
+    NotReady discard() {
+        kind = Kind.DISCARD;
         return NotReady.INSTANCE;
     }
 

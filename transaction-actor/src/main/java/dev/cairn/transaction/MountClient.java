@@ -2,6 +2,7 @@ package dev.cairn.transaction;
 
 import dev.cairn.allocator.MountShare;
 import dev.cairn.block.BlockDevice;
+import dev.cairn.block.BlockStorage;
 import dev.cairn.transaction.run.BlockCache;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
@@ -44,8 +45,10 @@ public final class MountClient {
         background = Executors.newSingleThreadExecutor(
                 Thread.ofPlatform().name("cairn-merge").daemon(true).priority(Thread.MIN_PRIORITY).factory());
         var cache = new BlockCache(options.metadata(), options.fsid(), options.cacheBytesMax(), options.meters(), Tags.empty());
+        var dataStorage = system.systemActorOf(BlockStorage.create(options.data(), background),
+                "data-%016x".formatted(rid), Props.empty());
         var settings = new MountSettings(options.fsid(), rid, options.nodeId(), options.nodeIncarnation(),
-                options.metadata(), data, io, background, cache, new MountShare(), options.dirtyBytesMax(),
+                options.metadata(), data, dataStorage, io, background, cache, new MountShare(), options.dirtyBytesMax(),
                 options.commitInterval(), options.meters(), options.listener(), s -> status = s);
         coordinator = system.systemActorOf(Coordinator.create(settings), "mount-%016x".formatted(rid), dispatcher());
     }

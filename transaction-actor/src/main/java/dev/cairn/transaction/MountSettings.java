@@ -2,11 +2,13 @@ package dev.cairn.transaction;
 
 import dev.cairn.allocator.MountShare;
 import dev.cairn.block.BlockDevice;
+import dev.cairn.block.BlockStorage;
 import dev.cairn.transaction.run.BlockCache;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
+import org.apache.pekko.actor.typed.ActorRef;
 
 /// What a [Coordinator] is made of.
 ///
@@ -14,7 +16,7 @@ import java.util.function.Consumer;
 /// @param io         threads that may block on the devices: fetches and commits
 /// @param background one thread for merging
 record MountSettings(long fsid, long rid, String nodeId, long nodeIncarnation, BlockDevice metadata, TrackedDevice data,
-                     Executor io, Executor background, BlockCache cache, MountShare share, long dirtyBytesMax,
+                     ActorRef<BlockStorage.Command> dataStorage, Executor io, Executor background, BlockCache cache, MountShare share, long dirtyBytesMax,
                      Duration commitInterval, MeterRegistry meters, MountListener listener, Consumer<MountStatus> status) {
     MountSettings {
         if (dirtyBytesMax < 1 << 20) throw new IllegalArgumentException("dirtyBytesMax of " + dirtyBytesMax + " is below 1 MiB");

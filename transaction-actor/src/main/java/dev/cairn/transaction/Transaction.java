@@ -1,5 +1,6 @@
 package dev.cairn.transaction;
 
+import dev.cairn.allocator.ExtentSet;
 import dev.cairn.block.Extent;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,13 +14,13 @@ final class Transaction {
     final ItemTable items = new ItemTable();
     /// Filled when the transaction is frozen.
     List<Extent> dataReferred = List.of();
-    final List<Extent> dataFreed = new ArrayList<>();
+    final ExtentSet dataFreed = new ExtentSet();
+    /// Blocks of the share that the commit gives back to the server; filled when the transaction is frozen.
+    List<Extent> dataReturned = List.of();
     final DataPins pins = new DataPins();
     /// Told null when the transaction has passed, or what went wrong.
     final List<Consumer<Errno>> waiters = new ArrayList<>();
     long inodesDelta;
-    /// Data blocks in [#dataFreed].
-    long dataBlocksFreed;
 
     Transaction(long seq) {
         this.seq = seq;

@@ -1,5 +1,6 @@
 package dev.cairn.transaction;
 
+import dev.cairn.allocator.ExtentSet;
 import dev.cairn.allocator.MountShare;
 import dev.cairn.block.Extent;
 import dev.cairn.proto.LockName;
@@ -30,10 +31,14 @@ final class Transactions {
     final BlockCache cache;
     final InodeNumbers directoryNumbers = new InodeNumbers();
     final InodeNumbers otherNumbers = new InodeNumbers();
+    /// So that a commit's message, and its event in the journal, stay far below a megabyte.
+    private static final long EXTENTS_MAX = 16 << 10;
     private final long dirtyBytesMax;
 
     RunSet runs;
     Transaction open;
+    /// Data blocks that a passed commit has freed and that are being discarded on the device. They belong to this mount's share.
+    final ExtentSet discarding = new ExtentSet();
     /// Null, or the one whose commit is going on. There is never more than one.
     Transaction frozen;
     /// Items of inline commits that the next run will include, and the inline runs that it then replaces.
@@ -85,7 +90,7 @@ final class Transactions {
         var report = share.report();
         var metadata = report.getMetadata().toBuilder()
                 .setFree(report.getMetadata().getFree() + share.metadataBlocks());
-        var data = report.getData().toBuilder().setFree(report.getData().getFree() + share.dataBlocks());
+        var data = report.getData().toBuilder().setFree(report.getData().getFree() + share.dataBlocks() + discarding.blocks());
         return report.toBuilder().setMetadata(metadata).setData(data)
                 .setInodeCount(inodeCount + open.inodesDelta + (frozen == null ? 0 : frozen.inodesDelta)).build();
     }
@@ -99,12 +104,13 @@ final class Transactions {
     /// Whether an operation that changes something may start in the open transaction: its items must fit the blocks in
     /// hand whatever happens, and memory.
     boolean mayGrow() {
-        return blocksNeeded() + SHARE_MARGIN_BLOCKS <= share.metadataBlocks() && open.items.heapBytes() < 2 * dirtyBytesMax;
+        return blocksNeeded() + SHARE_MARGIN_BLOCKS <= share.metadataBlocks() && open.items.heapBytes() < 2 * dirtyBytesMax
+                && extents() < 4 * EXTENTS_MAX;
     }
 
     /// Whether the open transaction should be committed without anybody asking.
     boolean wantsCommit() {
-        return open.items.heapBytes() >= dirtyBytesMax
+        return open.items.heapBytes() >= dirtyBytesMax || extents() >= EXTENTS_MAX
                 || 2 * (blocksNeeded() + SHARE_MARGIN_BLOCKS) > share.metadataBlocks() && !open.items.isEmpty();
     }
 
@@ -112,6 +118,10 @@ final class Transactions {
     private long blocksNeeded() {
         return RunWriter.blocksNeededAtMost(open.items.size() + carried.size(),
                 open.items.bytesInRun() + carried.bytesInRun());
+    }
+
+    private long extents() {
+        return open.dataFreed.extents() + share.dataReferredExtents();
     }
 
     boolean mayFreeze() {
@@ -125,6 +135,7 @@ final class Transactions {
         if (!mayFreeze()) throw new IllegalStateException("transaction " + open.seq + " cannot be frozen yet");
         frozen = open;
         frozen.dataReferred = share.takeReferred();
+        frozen.dataReturned = share.takeDataSurplus();
         open = new Transaction(nextSeq);
         nextSeq = 0;
         return frozen;
@@ -184,9 +195,18 @@ final class Transactions {
             carried = new ItemTable();
             carriedRuns.clear();
         }
+        passed.dataFreed.forEach(discarding::add);
         nextSeq = seqAfterOpen;
         frozen = null;
         return passed;
+    }
+
+    /// The device has let go of them: they can be written again.
+    void discarded(List<Extent> extents) {
+        for (var extent : extents) {
+            discarding.remove(extent);
+            share.keptData(extent);
+        }
     }
 
     /// A lock goes to another mount: its newer versions must not be covered by what this mount would carry into a later run.
