@@ -76,6 +76,9 @@ public final class BlockCache {
         }
     }
 
+    /// Some 100 µs of checking and decompressing, at the most.
+    private static final int WITHOUT_WAITING_BLOCKS_MAX = 4;
+
     private record Flight(Need need, CompletableFuture<Decoded> answer) {}
 
     private final BlockDevice meta;
@@ -131,6 +134,35 @@ public final class BlockCache {
 
     synchronized Slots slots(Run run) {
         return slotsByRun.computeIfAbsent(run.id, _ -> new Slots(this, run));
+    }
+
+    /// Fetches what `needs` lacks on the calling thread if it is little and the device has it in memory: a change of
+    /// threads would cost more than the reading. Where this answers false, [#load] is still to be called; it also finds
+    /// the words for what is wrong.
+    ///
+    /// @return whether nothing is lacking any more: the operation may be run again at once
+    public boolean loadWithoutWaiting(Needs needs) {
+        var wanted = needs.missing();
+        if (wanted.stream().mapToInt(Need::blocks).sum() > WITHOUT_WAITING_BLOCKS_MAX) return false;
+        var buffer = IoBuffers.take();
+        try {
+            for (var need : wanted) {
+                var run = need.run();
+                for (int i = 0; i < need.blocks(); i++)
+                    if (!meta.readWithoutWaiting(run.address(need.ordinal() + i) * RunFormat.BLOCK_BYTES,
+                            IoBuffers.block(buffer, i))) return false;
+                var block = decode(need, buffer, 0);
+                if (block instanceof Decoded.Damaged || block instanceof Decoded.Foreign) return false;
+                insert(run, need.ordinal(), block);
+                needs.hold(need, block);
+            }
+            return true;
+        } catch (DeviceException e) {
+            log.debug("{}: left to the I/O threads", meta.name(), e);
+            return false;
+        } finally {
+            IoBuffers.giveBack(buffer);
+        }
     }
 
     /// Reads everything that `needs` lacks, at once on `io`; then holds it in `needs`, caches it, and calls `whenDone`

@@ -35,6 +35,8 @@ final class Run {
         trimmed = ref.getTrimmedBlocks();
         if (level < 0 || firstKey.compareTo(lastKey) > 0) throw contradiction("level or window");
         if (!ref.getInlineBlock().isEmpty()) {
+            if (dataBlocks != 1 || indexBlocks != 0 || bloomBlocks != 0 || trimmed != 0 || ref.getExtentsCount() > 0)
+                throw contradiction("an inline run with blocks on the device");
             inline = switch (InlineRun.decode(ref.getInlineBlock())) {
                 case ItemBlock block -> block;
                 case Decoded.Damaged(var why) -> throw contradiction("inline block: " + why);
