@@ -1,0 +1,118 @@
+package dev.cairn.it;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.cairn.block.Extent;
+import dev.cairn.filesystem.FileSystem;
+import dev.cairn.transaction.Errno;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/// Devices that fail do no harm beyond what they hold: an error that is told, no hang, nothing readable lost.
+@Timeout(value = 60, unit = TimeUnit.SECONDS)
+class DeviceFaultTest {
+    private static final long ROOT = FileSystem.ROOT_INO;
+
+    // Large enough that the commit is written as a run on the device.
+    private static void fill(SimulatedVolume volume, long dir, String prefix) {
+        for (int n = 0; n < 300; n++) volume.create(dir, prefix + n);
+        volume.commit();
+    }
+
+    @Test
+    void a_damaged_block_of_a_run_is_an_error_for_those_who_need_it_and_for_nobody_else() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            // Many blocks, of which one in the middle of the root's entries will be hit.
+            for (int n = 0; n < 5_000; n++) volume.create(ROOT, "old" + n);
+            volume.commit();
+            var run = volume.journal.stream().map(SimulatedVolume.Journalled::event)
+                    .filter(event -> event.hasLogRecorded() && event.getLogRecorded().getRun().getExtentsCount() > 0)
+                    .map(event -> event.getLogRecorded().getRun()).toList().getLast();
+            long dir = volume.mkdir(ROOT, "dir");
+            fill(volume, dir, "new");
+            var metadata = volume.metadata.restart();
+            metadata.corrupt((run.getExtents(0).getStart() + 1) * 65536 + 1000, 0x10);
+            try (var again = SimulatedVolume.after(metadata, volume.data.restart(), volume.journalAt(Long.MAX_VALUE))) {
+                int damaged = 0;
+                for (int n = 0; n < 5_000; n++)
+                    if (!readable(again, "old" + n)) damaged++;
+                assertThat(damaged).isBetween(1, 2_500);
+                assertThat(again.list(dir)).hasSize(300);
+                assertThat(again.mount.status().serving()).isTrue();
+            }
+        }
+    }
+
+    private static boolean readable(SimulatedVolume volume, String name) {
+        try {
+            volume.run(dev.cairn.transaction.Operation.Hold.READ, tx -> volume.files.lookup(tx, ROOT, name.getBytes()));
+            return true;
+        } catch (Errno.Failure failure) {
+            assertThat(failure.errno()).isEqualTo(Errno.EIO);
+            return false;
+        }
+    }
+
+    @Test
+    void a_commit_that_cannot_be_written_tells_fsync_and_passes_when_the_device_is_well_again() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            volume.commit();
+            volume.metadata.failWrites(new Extent(0, 1024));
+            for (int n = 0; n < 300; n++) volume.create(ROOT, "f" + n);
+            assertThatThrownBy(volume::commit).isSameAs(Errno.EIO.failure());
+            assertThat(volume.list(ROOT)).hasSize(300);
+            Awaitility.await().until(() -> volume.mount.status().commitFailure() != null);
+            volume.metadata.heal();
+            Awaitility.await().atMost(Duration.ofSeconds(10)).until(() -> volume.mount.status().commitFailure() == null);
+            volume.commit();
+            try (var again = SimulatedVolume.after(volume.metadata.restart(), volume.data.restart(), volume.journalAt(Long.MAX_VALUE))) {
+                assertThat(again.list(ROOT)).hasSize(300);
+            }
+        }
+    }
+
+    @Test
+    void file_data_that_a_flush_has_lost_is_never_acknowledged_later() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            long ino = volume.create(ROOT, "kept");
+            volume.write(ino, 0, "kept".getBytes());
+            volume.commit();
+            volume.data.failFlushes();
+            long lost = volume.create(ROOT, "lost");
+            volume.write(lost, 0, new byte[10_000]);
+            assertThatThrownBy(volume::commit).isSameAs(Errno.EIO.failure());
+            volume.data.heal();
+            // The next flush would succeed and mean nothing: this mount promises nothing any more, and says so.
+            assertThatThrownBy(volume::commit).isSameAs(Errno.EIO.failure());
+            Awaitility.await().until(() -> volume.mount.status().failure() != null);
+            assertThat(volume.mount.status().failure()).contains("lost in a flush");
+            try (var again = SimulatedVolume.after(volume.metadata.restart(), volume.data.restart(), volume.journalAt(Long.MAX_VALUE))) {
+                assertThat(again.list(ROOT).keySet()).isEqualTo(java.util.Set.of("kept"));
+                assertThat(again.read(again.list(ROOT).get("kept"))).isEqualTo("kept".getBytes());
+            }
+        }
+    }
+
+    @Test
+    void freed_blocks_are_counted_back_to_the_last_one() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            volume.commit();
+            long free = dataFree(volume);
+            for (int n = 0; n < 50; n++) volume.write(volume.create(ROOT, "f" + n), 0, new byte[100_000]);
+            volume.commit();
+            assertThat(dataFree(volume)).isEqualTo(free - 50 * 25);
+            for (var name : List.copyOf(volume.list(ROOT).keySet())) volume.unlink(ROOT, name);
+            volume.commit();
+            assertThat(dataFree(volume)).isEqualTo(free);
+        }
+    }
+
+    private static long dataFree(SimulatedVolume volume) {
+        return volume.run(dev.cairn.transaction.Operation.Hold.READ, tx -> tx.space().getData().getFree());
+    }
+}
