@@ -38,9 +38,10 @@ public final class BlockCache {
     static final class Slots {
         final BlockCache cache;
         final long runId;
-        final int level;
         final Key lastKey;
         private final int size;
+        /// Let go of by [#retain]: nothing will come here any more.
+        volatile boolean dropped;
         /// Written under the cache's lock; read without it: entries are immutable but for their bit.
         private Entry[] entries;
         private int used;
@@ -48,7 +49,6 @@ public final class BlockCache {
         private Slots(BlockCache cache, Run run) {
             this.cache = cache;
             runId = run.id;
-            level = run.level;
             lastKey = run.lastKey;
             size = run.blocks();
         }
@@ -354,7 +354,8 @@ public final class BlockCache {
     public synchronized void retain(RunSet live) {
         for (var each = slotsByRun.values().iterator(); each.hasNext(); ) {
             var slots = each.next();
-            if (live.lists(slots.runId, slots.level, slots.lastKey)) continue;
+            if (live.lists(slots.runId, slots.lastKey)) continue;
+            slots.dropped = true;
             if (slots.entries != null)
                 for (var entry : slots.entries.clone()) if (entry != null) remove(entry);
             each.remove();

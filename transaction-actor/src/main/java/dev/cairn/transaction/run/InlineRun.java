@@ -24,7 +24,7 @@ public final class InlineRun {
     public static RunRef of(Iterable<Item> sorted, long runId, long ownerRid) {
         var columns = new ItemColumns();
         Key first = null, last = null;
-        long minSeq = -1, maxSeq = 0;
+        long minSeq = -1, maxSeq = 0, deletions = 0;
         for (var item : sorted) {
             if (last != null && last.compareTo(item.key()) >= 0)
                 throw new IllegalArgumentException(item.key() + " does not follow " + last);
@@ -32,6 +32,7 @@ public final class InlineRun {
             if (PAYLOAD_AT + RunFormat.KEYS_AT + columns.itemBytes() + ItemColumns.bytesOf(length) > BYTES_MAX)
                 throw new IllegalArgumentException("more items than an inline run holds");
             columns.add(item.key(), item.seq(), item.value());
+            if (item.deleted()) deletions++;
             if (first == null) first = item.key();
             last = item.key();
             if (Long.compareUnsigned(item.seq(), minSeq) < 0) minSeq = item.seq();
@@ -47,7 +48,7 @@ public final class InlineRun {
         ItemBlock.U32.set(head, RAW_BYTES_AT, raw.length);
         return RunRef.newBuilder().setRunId(runId).setOwnerRid(ownerRid).setMinSeq(minSeq).setMaxSeq(maxSeq)
                 .setFirstKey(ByteString.copyFrom(first.toBytes())).setLastKey(ByteString.copyFrom(last.toBytes()))
-                .setItems(columns.count()).setDataBlocks(1)
+                .setItems(columns.count()).setDeletions(deletions).setDataBlocks(1)
                 .setInlineBlock(ByteString.copyFrom(head).concat(ByteString.copyFrom(pays ? compressed : raw))).build();
     }
 

@@ -124,7 +124,7 @@ final class Run {
 
     BlockCache.Slots slots(BlockCache cache) {
         var known = slots;
-        if (known == null || known.cache != cache) slots = known = cache.slots(this);
+        if (known == null || known.cache != cache || known.dropped) slots = known = cache.slots(this);
         return known;
     }
 }

@@ -141,15 +141,14 @@ public final class RunSet {
         return low;
     }
 
-    boolean lists(long runId, int level, Key lastKey) {
-        if (level == 0) {
-            for (var run : logs) if (run.id == runId) return true;
-            return false;
+    /// Whether a run is live, on whatever level it is by now; its last key never changes.
+    boolean lists(long runId, Key lastKey) {
+        for (var run : logs) if (run.id == runId) return true;
+        for (var level : levels) {
+            int i = firstEndingAtOrAfter(level, lastKey);
+            if (i < level.length && level[i].id == runId) return true;
         }
-        if (level > levels.length) return false;
-        var runs = levels[level - 1];
-        int i = firstEndingAtOrAfter(runs, lastKey);
-        return i < runs.length && runs[i].id == runId;
+        return false;
     }
 
     /// The newest version of `key`: null when no run holds it; a deletion is an answer too. The view is the one of `needs`

@@ -27,7 +27,7 @@ public final class RunWriter implements AutoCloseable {
     private long[] probes = new long[1024];
     private int probeCount;
 
-    private long items, minSeq = -1, maxSeq;
+    private long items, deletions, minSeq = -1, maxSeq;
     private Key lastKey;
     private ItemBlock lastBlock;
     private int lastIndex;
@@ -73,6 +73,7 @@ public final class RunWriter implements AutoCloseable {
         lastKey = key;
         lastBlock = null;
         if (firstKey == null) firstKey = key;
+        if (valueOrNull == null) deletions++;
         added(seq, RunFormat.probeHash(key));
     }
 
@@ -84,6 +85,7 @@ public final class RunWriter implements AutoCloseable {
         makeRoom(from.valueLength(i));
         pending.add(from, i);
         if (firstKey == null) firstKey = from.key(i);
+        if (from.deleted(i)) deletions++;
         lastBlock = from;
         lastIndex = i;
         added(from.seq(i), from.probeHash(i));
@@ -161,7 +163,7 @@ public final class RunWriter implements AutoCloseable {
         }
         int index = (int) RunFormat.indexBlocks(dataBlocks);
         var ref = RunRef.newBuilder().setRunId(runId).setOwnerRid(ownerRid).setLevel(level)
-                .setMinSeq(minSeq).setMaxSeq(maxSeq).setItems(items)
+                .setMinSeq(minSeq).setMaxSeq(maxSeq).setItems(items).setDeletions(deletions)
                 .setFirstKey(ByteString.copyFrom(firstKey.toBytes()))
                 .setLastKey(ByteString.copyFrom(lastKey().toBytes()))
                 .setDataBlocks(dataBlocks).setIndexBlocks(index)

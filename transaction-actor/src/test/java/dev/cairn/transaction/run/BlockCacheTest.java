@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.cairn.block.DeviceException;
 import dev.cairn.block.Extent;
 import dev.cairn.proto.Manifest;
+import dev.cairn.proto.ManifestDelta;
 import dev.cairn.transaction.Item;
 import dev.cairn.transaction.Key;
 import dev.cairn.transaction.NotReady;
@@ -135,6 +136,25 @@ class BlockCacheTest {
         assertThat(cache.bytes()).isPositive();
         cache.retain(set.with(null, List.of(run.id), 5));
         assertThat(cache.bytes()).isZero();
+        // Listed again, or never gone for another reader: it is cached as before.
+        Volume.scan(set, Key.MIN, Key.MAX, cache);
+        var misses = counter(volume, "misses");
+        Volume.scan(set, Key.MIN, Key.MAX, cache);
+        assertThat(counter(volume, "misses")).isEqualTo(misses);
+    }
+
+    /// The server may move a run to another level as it is: its blocks stay.
+    @Test
+    void a_run_that_sinks_stays_in_the_cache() {
+        var cache = volume.cache(1 << 26);
+        Volume.scan(set, Key.MIN, Key.MAX, cache);
+        var sunk = set.apply(ManifestDelta.newBuilder().setToVersion(5).addUpserted(run.ref.toBuilder().setLevel(3)).build());
+        assertThat(sunk.logCount()).isZero();
+        assertThat(sunk.treeRunCount()).isEqualTo(1);
+        cache.retain(sunk);
+        var misses = counter(volume, "misses");
+        assertThat(Volume.scan(sunk, Key.MIN, Key.MAX, cache)).hasSize(items.size());
+        assertThat(counter(volume, "misses")).isEqualTo(misses);
     }
 
     /// A lookup of a name that is not there is answered by the filter: no data block is fetched for it.

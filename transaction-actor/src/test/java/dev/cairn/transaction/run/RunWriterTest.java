@@ -55,6 +55,7 @@ class RunWriterTest {
             assertThat(found.value()).isEqualTo(item.value());
         }
         assertThat(run.getItems()).isEqualTo(items.size());
+        assertThat(run.getDeletions()).isEqualTo(items.stream().filter(Item::deleted).count());
         assertThat(Volume.first(run)).isEqualTo(items.getFirst().key());
         assertThat(Volume.last(run)).isEqualTo(items.getLast().key());
         assertThat(run.getMinSeq()).isEqualTo(items.stream().mapToLong(Item::seq).min().getAsLong());
