@@ -147,14 +147,13 @@ public final class MountShare {
         return dataReserved.blocks() + dataReferred.blocks();
     }
 
-    /// Below the low mark: a refill should be on its way. With the low flag set it would bring nothing new, and commits ask
-    /// anyway.
+    /// Below the low mark, or flagged low: only the next answer can say that the flag has gone.
     public boolean wantsMetadata() {
-        return metadata.blocks() < metadataLowMark && !metadataLow;
+        return metadata.blocks() < metadataLowMark || metadataLow;
     }
 
     public boolean wantsData() {
-        return data.blocks() < dataLowMark && !dataLow;
+        return data.blocks() < dataLowMark || dataLow;
     }
 
     public boolean wantsRefill() {

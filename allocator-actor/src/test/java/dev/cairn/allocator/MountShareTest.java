@@ -40,17 +40,19 @@ class MountShareTest {
     }
 
     @Test
-    void asks_for_more_below_the_low_marks_but_not_when_there_is_no_more() {
+    void asks_for_more_below_the_low_marks_and_until_the_flags_have_gone() {
         var share = new MountShare();
         share.granted(grant(new Extent(100, 32), new Extent(1000, 4096), REPORT));
         assertThat(share.wantsRefill()).isFalse();
         share.takeMetadata(17);
         assertThat(share.wantsMetadata()).isTrue();
         share.granted(SpaceGrant.newBuilder().setMetadataLow(true).setDataLow(true).setReport(REPORT).build());
-        assertThat(share.wantsRefill()).isFalse();
+        assertThat(share.wantsMetadata() && share.wantsData()).isTrue();
         assertThat(share.takeMetadata(16)).isNull();
         assertThat(share.metadataBlocks()).isEqualTo(15);
         assertThat(share.metadataLow() && share.dataLow()).isTrue();
+        share.granted(grant(new Extent(300, 32), new Extent(9000, 100), REPORT));
+        assertThat(share.metadataLow() || share.dataLow() || share.wantsRefill()).isFalse();
     }
 
     /// Granted less reported is what the mount has, in hand or out with an attempt, a transaction or a commit.

@@ -124,7 +124,11 @@ final class MergeDesk {
         var task = state.tasks().get(merge.getJobId());
         if (task == null || task.getRid() != rid) return "job %d is not out with this mount".formatted(merge.getJobId());
         var wrong = checks.merge(task, merge);
-        if (wrong != null) return wrong;
+        if (wrong != null) {
+            // The worker is done with it either way: somebody else shall try.
+            dropped(step, task.getJobId(), nowNanos);
+            return wrong;
+        }
         var applied = ServerEvent.MergeApplied.newBuilder().setJobId(merge.getJobId()).addAllInputs(merge.getInputsList());
         if (merge.hasOutput()) {
             applied.setOutput(merge.getOutput());
@@ -140,10 +144,14 @@ final class MergeDesk {
     String abandon(Step step, long rid, long nr, long jobId, long nowNanos) {
         var task = state.tasks().get(jobId);
         if (task == null || task.getRid() != rid) return "job %d is not out with this mount".formatted(jobId);
-        step.emit(ServerEvent.newBuilder().setMergeDropped(ServerEvent.MergeDropped.newBuilder().setJobId(jobId)));
-        noOfferBefore = nowNanos + ABANDONED_NANOS;
+        dropped(step, jobId, nowNanos);
         recorded(step, rid, nr, false);
         return null;
+    }
+
+    private void dropped(Step step, long jobId, long nowNanos) {
+        step.emit(ServerEvent.newBuilder().setMergeDropped(ServerEvent.MergeDropped.newBuilder().setJobId(jobId)));
+        noOfferBefore = nowNanos + ABANDONED_NANOS;
     }
 
     private static void recorded(Step step, long rid, long nr, boolean more) {

@@ -257,8 +257,10 @@ public final class ServerCore {
     }
 
     private void refill(Step step, long rid, long nr, Refill refill) {
-        var reply = ServerReply.newBuilder().setRefilled(step.refill(rid, refill.getMetadata(), refill.getData()));
-        step.keep(rid, nr, reply);
+        var grant = step.refill(rid, refill.getMetadata(), refill.getData());
+        var reply = ServerReply.newBuilder().setRefilled(grant);
+        // An answer that gave nothing can be given anew: a full volume is asked often, and that costs no journal.
+        if (grant.getMetadataCount() + grant.getDataCount() > 0) step.keep(rid, nr, reply);
         step.reply(rid, nr, reply);
     }
 

@@ -1,0 +1,111 @@
+package dev.cairn.quorum;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.cairn.proto.ServerReply;
+import dev.cairn.proto.ServerRequest;
+import java.util.ArrayList;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.RepetitionInfo;
+import org.junit.jupiter.api.Test;
+
+/// Whole histories of a volume: mounts that write, delete, commit, merge, crash and come back, and servers that are replaced.
+class ServerHistoryTest {
+    @RepeatedTest(20)
+    void whatever_happens_reads_find_what_was_committed_and_every_block_has_one_place(RepetitionInfo run) {
+        var volume = new SimulatedVolume(run.getCurrentRepetition());
+        play(volume, 1_000);
+        volume.checkReads();
+    }
+
+    @RepeatedTest(5)
+    void a_volume_that_is_emptied_and_left_alone_merges_down_to_nothing(RepetitionInfo run) {
+        var volume = new SimulatedVolume(run.getCurrentRepetition());
+        play(volume, 600);
+        var mount = volume.mounts.isEmpty() ? volume.register(9, 900) : volume.mounts.getFirst();
+        volume.tick(40_000_000_000L);     // the crashed ones are given up
+        for (int key = 0; key < SimulatedVolume.KEYS; key += SimulatedVolume.KEYS_PER_LOCK) {
+            var lock = dev.cairn.proto.LockName.newBuilder().setKind(dev.cairn.proto.LockName.Kind.INODE_GROUP)
+                    .setGroup(key / SimulatedVolume.KEYS_PER_LOCK).build();
+            var reply = mount.ask(ServerRequest.newBuilder().setAcquireLock(dev.cairn.proto.AcquireLock.newBuilder()
+                    .setName(lock).setMode(dev.cairn.proto.LockMode.LOCK_WRITE)));
+            if (reply != null && reply.hasLockGranted()) mount.locks.put(lock, reply.getLockGranted().getWriteSeq());
+            assertThat(mount.locks).containsKey(lock);
+        }
+        for (int key : new ArrayList<>(volume.committed.keySet())) {
+            var lock = dev.cairn.proto.LockName.newBuilder().setKind(dev.cairn.proto.LockName.Kind.INODE_GROUP)
+                    .setGroup(key / SimulatedVolume.KEYS_PER_LOCK).build();
+            mount.dirty.put(key, new SimulatedVolume.Version(key, Math.max(mount.seqs.peek(), mount.locks.get(lock)), true));
+            if (mount.dirty.size() == 40) deleted(volume, mount);
+        }
+        deleted(volume, mount);
+        for (int i = 0; i < 400; i++) {
+            volume.tick(1_000_000_000L);
+            for (var worker : volume.mounts) {
+                volume.claim(worker);
+                volume.finishJob(worker);
+            }
+        }
+        volume.checkReads();
+        volume.checkSpace();
+        assertThat(volume.committed).isEmpty();
+        assertThat(volume.state.manifest().getRunsList()).isEmpty();
+        assertThat(volume.state.report().getMetadata().getUsed()).isEqualTo(2);
+    }
+
+    @Test
+    void a_repeat_gets_the_first_answer_and_changes_nothing() {
+        var volume = new SimulatedVolume(5);
+        play(volume, 400);
+        volume.restartServer();
+        var state = volume.state.snapshot();
+        int repeated = 0;
+        for (var asked : volume.answers.entrySet()) {
+            var request = asked.getKey();
+            var mount = volume.state.mounts().get(request.getRid());
+            if (mount == null || mount.kept(request.getRequestNr()) == null) continue;
+            var again = volume.again(request);
+            assertThat(bare(again)).isEqualTo(bare(asked.getValue()));
+            repeated++;
+        }
+        assertThat(repeated).isGreaterThan(20);
+        assertThat(volume.state.snapshot()).isEqualTo(state);
+    }
+
+    private static void deleted(SimulatedVolume volume, SimulatedVolume.Mount mount) {
+        volume.commit(mount, false);
+        for (int i = 0; i < 3; i++) {
+            volume.claim(mount);
+            volume.finishJob(mount);
+        }
+    }
+
+    private static ServerReply bare(ServerReply reply) {
+        var bare = reply.toBuilder();
+        if (bare.hasRegistered()) bare.getRegisteredBuilder().clearManifest();
+        if (bare.hasMergeJob()) bare.clearMergeJob();
+        return bare.build();
+    }
+
+    private static void play(SimulatedVolume volume, int steps) {
+        var random = volume.random;
+        for (int step = 0; step < steps; step++) {
+            if (volume.mounts.isEmpty() || volume.mounts.size() < 3 && random.nextInt(60) == 0)
+                volume.register(random.nextInt(3), random.nextInt(1 << 30));
+            var mount = volume.mounts.get(random.nextInt(volume.mounts.size()));
+            int dice = random.nextInt(120);
+            if (dice == 0) volume.mounts.remove(mount);                            // kill -9
+            else if (dice == 1) volume.register(mount.node, mount.incarnation);    // a second mount of the same node
+            else if (dice == 2) volume.restartServer();
+            else if (dice == 3) volume.tick(random.nextLong(16_000_000_000L));
+            else if (dice == 4 && volume.mounts.size() > 1) volume.farewell(mount);
+            else if (dice < 60) volume.write(mount);
+            else if (dice < 80) volume.commit(mount, random.nextBoolean());
+            else if (dice < 90) volume.data(mount);
+            else if (dice < 105) volume.claim(mount);
+            else volume.finishJob(mount);
+            volume.checkSpace();
+            if (step % 20 == 0) volume.checkReads();
+        }
+    }
+}
