@@ -78,7 +78,7 @@ final class Allocation {
     /// @return the block up to which it is done, always some progress
     private static long fill(Tx tx, Inode inode, long from, long end, long unwriteFrom, long unwriteEnd) {
         var found = new ArrayList<Mapping>();
-        var walk = new Extents.Walk(tx, inode.ino, from);
+        var walk = new Extents.Walk(tx, inode, from);
         long stop = end;
         for (Mapping mapping; (mapping = walk.next()) != null && mapping.first() < end; ) {
             found.add(mapping);
@@ -97,7 +97,7 @@ final class Allocation {
                 if (fresh == null && at == from) throw ENOSPC.failure();
                 if (fresh == null) return at;
                 tx.referData(fresh);
-                Extents.insert(tx, inode.ino, new Mapping(at, fresh.count(), fresh.start(), Extents.UNWRITTEN));
+                Extents.insert(tx, inode, new Mapping(at, fresh.count(), fresh.start(), Extents.UNWRITTEN));
                 at += fresh.count();
                 goal = fresh.end();
             }
@@ -105,7 +105,7 @@ final class Allocation {
             long cutFrom = Math.max(Math.max(at, mapping.first()), unwriteFrom);
             long cutEnd = Math.min(Math.min(stop, mapping.end()), unwriteEnd);
             if (mapping.online() && cutFrom < cutEnd) {
-                Extents.reflag(tx, inode.ino, mapping, cutFrom, cutEnd, Extents.UNWRITTEN);
+                Extents.reflag(tx, inode, mapping, cutFrom, cutEnd, Extents.UNWRITTEN);
                 inode.onlineBlocks -= cutEnd - cutFrom;
             }
             at = Math.max(at, Math.min(stop, mapping.end()));
@@ -122,15 +122,15 @@ final class Allocation {
         tx.lockInode(ino, LockMode.WRITE);
         var inode = loadRegular(tx, ino);
         long end = offset + length;
-        if (offset % BLOCK != 0) zeroWithin(tx, plan, offset, Math.min(Math.min(end, ceil(offset) * BLOCK), inode.size));
+        if (offset % BLOCK != 0) zeroWithin(tx, inode, plan, offset, Math.min(Math.min(end, ceil(offset) * BLOCK), inode.size));
         if (end % BLOCK != 0 && end < inode.size && end / BLOCK >= ceil(offset))
-            zeroWithin(tx, plan, end / BLOCK * BLOCK, end);
+            zeroWithin(tx, inode, plan, end / BLOCK * BLOCK, end);
         if (plan.segments() > 0) plan.pin(tx.pinData());
     }
 
-    private static void zeroWithin(Tx tx, DataPlan plan, long from, long to) {
+    private static void zeroWithin(Tx tx, Inode inode, DataPlan plan, long from, long to) {
         if (from >= to) return;
-        var mapping = Extents.at(tx, plan.ino, from / BLOCK);
+        var mapping = Extents.at(tx, inode, from / BLOCK);
         if (mapping != null && mapping.online())
             plan.add(DataPlan.ZERO, mapping.physicalAt(from / BLOCK) * BLOCK + from % BLOCK, to - from);
     }

@@ -1,6 +1,7 @@
 package dev.cairn.filesystem;
 
 import dev.cairn.block.Extent;
+import dev.cairn.transaction.Cursor;
 import dev.cairn.transaction.Key;
 import dev.cairn.transaction.Tx;
 import java.lang.invoke.MethodHandles;
@@ -91,16 +92,16 @@ final class Extents {
 
     /// Walks the extents that end at `block` or after it; the first one may begin before it.
     static final class Walk {
-        private final dev.cairn.transaction.Cursor cursor;
+        private final Cursor cursor;
         private long seen = -1;
 
-        Walk(Tx tx, long ino, long block) {
-            cursor = tx.scan(Keys.extent(ino, block), Keys.extent(ino, BLOCKS_MAX));
+        Walk(Tx tx, Inode inode, long block) {
+            cursor = inode.extents == 0 ? null : tx.scan(Keys.extent(inode.ino, block), Keys.extent(inode.ino, BLOCKS_MAX));
         }
 
         /// The next extent, or null after the last.
         Mapping next() {
-            if (!cursor.next()) return null;
+            if (cursor == null || !cursor.next()) return null;
             var mapping = decode(cursor.key(), cursor.value());
             if (mapping.first <= seen)
                 throw Inode.damaged(cursor.key().first(), "extents overlap at block " + mapping.first);
@@ -110,36 +111,35 @@ final class Extents {
     }
 
     /// The first extent that ends at `block` or after it, or null.
-    static Mapping atOrAfter(Tx tx, long ino, long block) {
-        return new Walk(tx, ino, block).next();
+    static Mapping atOrAfter(Tx tx, Inode inode, long block) {
+        return new Walk(tx, inode, block).next();
     }
 
     /// The extent that covers `block`, or null in a hole.
-    static Mapping at(Tx tx, long ino, long block) {
-        var mapping = atOrAfter(tx, ino, block);
+    static Mapping at(Tx tx, Inode inode, long block) {
+        var mapping = atOrAfter(tx, inode, block);
         return mapping != null && mapping.first <= block ? mapping : null;
     }
 
+    // What follows keeps the inode's count of extents; storing it is the caller's.
+
     /// Maps what is a hole now, and joins it with its neighbours.
-    static void insert(Tx tx, long ino, Mapping mapping) {
+    static void insert(Tx tx, Inode inode, Mapping mapping) {
         long first = mapping.first, count = mapping.count, physical = mapping.physical;
-        if (first > 0) {
-            var beforeKey = Keys.extent(ino, first - 1);
-            byte[] value = tx.get(beforeKey);
-            if (value != null) {
-                var before = decode(beforeKey, value);
-                if (goesOn(before, mapping)) {
-                    tx.delete(beforeKey);
-                    first = before.first;
-                    count += before.count;
-                    physical = before.physical;
-                }
-            }
+        var walk = new Walk(tx, inode, Math.max(0, first - 1));
+        var before = walk.next();
+        var after = before != null && before.end() <= first ? walk.next() : before;
+        if (before != after && before.end() == first && goesOn(before, mapping)) {
+            tx.delete(Keys.extent(inode.ino, first - 1));
+            inode.extents--;
+            first = before.first;
+            count += before.count;
+            physical = before.physical;
         }
-        var after = atOrAfter(tx, ino, mapping.end());
         // Keyed by its last block, the joined extent takes the place of the one after it.
         if (after != null && after.first == mapping.end() && goesOn(mapping, after)) count += after.count;
-        put(tx, ino, new Mapping(first, count, physical, mapping.flags));
+        else inode.extents++;
+        put(tx, inode, new Mapping(first, count, physical, mapping.flags));
     }
 
     private static boolean goesOn(Mapping before, Mapping after) {
@@ -147,32 +147,38 @@ final class Extents {
                 && (!before.mapped() || before.physical + before.count == after.physical);
     }
 
-    private static void put(Tx tx, long ino, Mapping mapping) {
-        tx.put(Keys.extent(ino, mapping.end() - 1), encode(mapping));
+    private static void put(Tx tx, Inode inode, Mapping mapping) {
+        tx.put(Keys.extent(inode.ino, mapping.end() - 1), encode(mapping));
     }
 
     /// Cuts blocks `from` up to `end` out of an extent that covers them; what is left of it on both sides stays.
-    static void cut(Tx tx, long ino, Mapping mapping, long from, long end) {
-        if (end < mapping.end()) put(tx, ino, mapping.slice(end, mapping.end()));
-        else tx.delete(Keys.extent(ino, mapping.end() - 1));
-        if (from > mapping.first) put(tx, ino, mapping.slice(mapping.first, from));
+    static void cut(Tx tx, Inode inode, Mapping mapping, long from, long end) {
+        if (end < mapping.end()) {
+            put(tx, inode, mapping.slice(end, mapping.end()));
+        } else {
+            tx.delete(Keys.extent(inode.ino, mapping.end() - 1));
+            inode.extents--;
+        }
+        if (from > mapping.first) {
+            put(tx, inode, mapping.slice(mapping.first, from));
+            inode.extents++;
+        }
     }
 
     /// Gives blocks that one extent covers other flags.
-    static void reflag(Tx tx, long ino, Mapping mapping, long from, long end, int flags) {
-        cut(tx, ino, mapping, from, end);
+    static void reflag(Tx tx, Inode inode, Mapping mapping, long from, long end, int flags) {
+        cut(tx, inode, mapping, from, end);
         var part = mapping.slice(from, end);
-        insert(tx, ino, new Mapping(part.first, part.count, part.physical, flags));
+        insert(tx, inode, new Mapping(part.first, part.count, part.physical, flags));
     }
 
-    /// Unmaps and frees what is between two blocks, up to a number of extents, and counts it out of the inode (storing
-    /// that is the caller's).
+    /// Unmaps and frees what is between two blocks, up to a number of extents, and counts it out of the inode.
     /// @return the block up to which it is done: `end` when all is
     static long free(Tx tx, Inode inode, long from, long end, int extentsMax) {
         if (from >= end) return end;
         // First all, then the changes: a cursor walks what was there when it was opened.
         var found = new ArrayList<Mapping>();
-        var walk = new Walk(tx, inode.ino, from);
+        var walk = new Walk(tx, inode, from);
         long done = end;
         for (Mapping mapping; (mapping = walk.next()) != null && mapping.first < end; ) {
             if (found.size() == extentsMax) {
@@ -183,7 +189,7 @@ final class Extents {
         }
         for (var mapping : found) {
             long cutFrom = Math.max(mapping.first, from), cutEnd = Math.min(mapping.end(), end);
-            cut(tx, inode.ino, mapping, cutFrom, cutEnd);
+            cut(tx, inode, mapping, cutFrom, cutEnd);
             var gone = mapping.slice(cutFrom, cutEnd);
             if (gone.mapped()) tx.freeData(gone.blocks());
             count(inode, gone, -1);

@@ -50,7 +50,7 @@ final class FileData {
         if (offset >= inode.size || length == 0) return;
         long end = Math.min(inode.size, offset + Math.min(length, BYTES_PER_PLAN));
         long at = offset;
-        var walk = new Extents.Walk(tx, ino, offset / BLOCK);
+        var walk = new Extents.Walk(tx, inode, offset / BLOCK);
         boolean device = false;
         while (at < end) {
             var mapping = walk.next();
@@ -105,7 +105,7 @@ final class FileData {
         }
         plan.sizeSeen = inode.size;
         plan.zeroFromSeen = inode.zeroFrom;
-        long endPlanned = resolve(tx, plan, offset / BLOCK, blocks(end)) * BLOCK;
+        long endPlanned = resolve(tx, inode, plan, offset / BLOCK, blocks(end)) * BLOCK;
         if (endPlanned <= offset) throw ENOSPC.failure();
         end = Math.min(end, endPlanned);
         addLeftOvers(tx, inode, plan, offset, end);
@@ -117,16 +117,14 @@ final class FileData {
 
     /// Finds or reserves a place for every block.
     /// @return the block up to which it could
-    private static long resolve(Tx tx, DataPlan plan, long from, long end) {
-        var walk = new Extents.Walk(tx, plan.ino, from);
-        long at = from, goal = 0;
+    private static long resolve(Tx tx, Inode inode, DataPlan plan, long from, long end) {
         // New blocks go on where the file's last block is, most often the one just before.
-        if (from > 0) {
-            var before = Extents.at(tx, plan.ino, from - 1);
-            if (before != null && before.mapped()) goal = before.physicalAt(from - 1) + 1;
-        }
-        while (at < end) {
-            var mapping = walk.next();
+        var walk = new Extents.Walk(tx, inode, Math.max(0, from - 1));
+        var mapping = walk.next();
+        long at = from, goal = 0;
+        if (mapping != null && mapping.first() < from && mapping.mapped()) goal = mapping.physicalAt(from - 1) + 1;
+        if (mapping != null && mapping.end() <= from) mapping = walk.next();
+        for (; at < end; mapping = walk.next()) {
             long holeEnd = mapping == null ? end : Math.min(end, mapping.first());
             while (at < holeEnd) {
                 if (plan.pieces >= PIECES_PER_PLAN) return at;
@@ -166,7 +164,7 @@ final class FileData {
         long from = inode.zeroFrom != 0 ? inode.zeroFrom : inode.size;
         if (from % BLOCK == 0 || inode.zeroFrom == 0 && offset <= inode.size) return;
         long to = blockEnd(from);
-        var mapping = Extents.at(tx, inode.ino, from / BLOCK);
+        var mapping = Extents.at(tx, inode, from / BLOCK);
         if (mapping == null || !mapping.online()) return;
         if (from < offset) plan.add(DataPlan.ZERO, deviceAt(mapping, from), Math.min(to, offset) - from);
         // Behind the write only what is inside the file already; the new end of the file is left as any end is.
@@ -201,11 +199,11 @@ final class FileData {
             switch (plan.pieceState[i]) {
                 case DataPlan.FRESH -> {
                     tx.referData(new Extent(physical, count));
-                    Extents.insert(tx, plan.ino, new Mapping(first, count, physical, 0));
+                    Extents.insert(tx, inode, new Mapping(first, count, physical, 0));
                     inode.onlineBlocks += count;
                 }
                 case DataPlan.UNWRITTEN -> {
-                    Extents.reflag(tx, plan.ino, Extents.at(tx, plan.ino, first), first, first + count, 0);
+                    Extents.reflag(tx, inode, Extents.at(tx, inode, first), first, first + count, 0);
                     inode.onlineBlocks += count;
                 }
                 default -> {}
@@ -228,7 +226,7 @@ final class FileData {
         if (inode.size != plan.sizeSeen && inode.size < plan.offset) return false;
         for (int i = 0; i < plan.pieces; i++) {
             long first = plan.pieceBlock[i], pieceEnd = first + plan.pieceCount[i];
-            var mapping = Extents.atOrAfter(tx, plan.ino, first);
+            var mapping = Extents.atOrAfter(tx, inode, first);
             boolean hole = mapping == null || mapping.first() >= pieceEnd;
             if (plan.pieceState[i] == DataPlan.FRESH) {
                 if (!hole) return false;
@@ -259,7 +257,7 @@ final class FileData {
         tx.lockInode(ino, LockMode.READ);
         var inode = loadRegular(tx, ino);
         if (offset < 0 || offset >= inode.size) throw ENXIO.failure();
-        var walk = new Extents.Walk(tx, ino, offset / BLOCK);
+        var walk = new Extents.Walk(tx, inode, offset / BLOCK);
         long at = offset;
         for (Mapping mapping; (mapping = walk.next()) != null && at < inode.size; ) {
             // Archived data is data, wherever it is just now.

@@ -35,6 +35,7 @@ import org.slf4j.LoggerFactory;
 ///    144  u64  entries        of directories, `.` and `..` not counted
 ///    152  u64  zero from      see [#zeroFrom]
 ///    160  u64  project
+///    168  u64  extents        items of the block map: without any, nobody needs to look for one
 public final class Inode {
     public static final int S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFLNK = 0120000, S_IFREG = 0100000,
             S_IFBLK = 0060000, S_IFDIR = 0040000, S_IFCHR = 0020000, S_IFIFO = 0010000;
@@ -45,13 +46,14 @@ public final class Inode {
     static final int RETENTION = 2;
     private static final int FLAGS_KNOWN = TRUNCATING | RETENTION;
 
-    static final int BYTES = 168;
+    static final int BYTES = 176;
     private static final int VERSION = 1;
     private static final int VERSION_AT = 0, MODE_AT = 4, UID_AT = 8, GID_AT = 12, NLINK_AT = 16, FLAGS_AT = 20,
             RDEV_AT = 24, XATTRS_AT = 28, ATIME_NSEC_AT = 32, MTIME_NSEC_AT = 36, CTIME_NSEC_AT = 40,
             CRTIME_NSEC_AT = 44, ATIME_AT = 48, MTIME_AT = 56, CTIME_AT = 64, CRTIME_AT = 72, SIZE_AT = 80,
             META_SEQ_AT = 88, DATA_SEQ_AT = 96, DATA_VERSION_AT = 104, ONLINE_AT = 112, OFFLINE_AT = 120,
-            NEXT_POSITION_AT = 128, NEXT_XATTR_ID_AT = 136, ENTRIES_AT = 144, ZERO_FROM_AT = 152, PROJECT_AT = 160;
+            NEXT_POSITION_AT = 128, NEXT_XATTR_ID_AT = 136, ENTRIES_AT = 144, ZERO_FROM_AT = 152, PROJECT_AT = 160,
+            EXTENTS_AT = 168;
 
     private static final VarHandle U32 = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
     private static final VarHandle U64 = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
@@ -62,7 +64,7 @@ public final class Inode {
     public long atimeSec, mtimeSec, ctimeSec, crtimeSec;
     public int atimeNsec, mtimeNsec, ctimeNsec, crtimeNsec;
     public long size, metaSeq, dataSeq, dataVersion, onlineBlocks, offlineBlocks;
-    public long nextPosition, nextXattrId, entries, project;
+    public long nextPosition, nextXattrId, entries, project, extents;
 
     /// Not 0: the bytes from here to the end of their block read as zeros, whatever the device holds there. Set when a
     /// file is made longer without writing: what lies behind its old end is left over from a write that a crash undid, or
@@ -159,6 +161,7 @@ public final class Inode {
         U64.set(to, ENTRIES_AT, entries);
         U64.set(to, ZERO_FROM_AT, zeroFrom);
         U64.set(to, PROJECT_AT, project);
+        U64.set(to, EXTENTS_AT, extents);
         return to;
     }
 
@@ -192,6 +195,7 @@ public final class Inode {
         inode.entries = (long) U64.get(from, ENTRIES_AT);
         inode.zeroFrom = (long) U64.get(from, ZERO_FROM_AT);
         inode.project = (long) U64.get(from, PROJECT_AT);
+        inode.extents = (long) U64.get(from, EXTENTS_AT);
         inode.check();
         return inode;
     }
@@ -207,8 +211,8 @@ public final class Inode {
         if (nlink < 0 || isDirectory() && nlink == 1) throw damaged(ino, "link count is " + nlink);
         if (xattrs < 0) throw damaged(ino, "xattr count is " + xattrs);
         if (size < 0 || size > FileSystem.FILE_BYTES_MAX) throw damaged(ino, "size is " + size);
-        if (onlineBlocks < 0 || offlineBlocks < 0)
-            throw damaged(ino, "%d online and %d offline blocks".formatted(onlineBlocks, offlineBlocks));
+        if (onlineBlocks < 0 || offlineBlocks < 0 || extents < 0 || extents == 0 && onlineBlocks + offlineBlocks != 0)
+            throw damaged(ino, "%d online and %d offline blocks in %d extents".formatted(onlineBlocks, offlineBlocks, extents));
         if (entries < 0 || isDirectory() && nextPosition < Directories.POSITION_FIRST)
             throw damaged(ino, "%d entries, next at %d".formatted(entries, nextPosition));
         if (zeroFrom < 0 || zeroFrom > size) throw damaged(ino, "zeros from %d of %d".formatted(zeroFrom, size));

@@ -30,6 +30,7 @@ final class Checker {
         var orphans = new TreeSet<Long>();
         var xattrs = new TreeMap<Long, Integer>();
         var online = new TreeMap<Long, Long>();
+        var extents = new TreeMap<Long, Long>();
         var referred = new BitSet();
         Extents.Mapping[] before = {null};
         long[] beforeIno = {0};
@@ -73,6 +74,7 @@ final class Checker {
                             if ((key.third() & 0xff) == 0) xattrs.merge(ino, 1, Integer::sum);
                         }
                         case Keys.EXTENT -> {
+                            extents.merge(ino, 1L, Long::sum);
                             var mapping = Extents.decode(key, value);
                             if (beforeIno[0] == ino) {
                                 assertTrue(before[0].end() <= mapping.first(), "extents overlap");
@@ -107,6 +109,7 @@ final class Checker {
             if (inode.nlink == 0) orphansExpected.add(ino);
             assertEquals((int) xattrs.getOrDefault(ino, 0), inode.xattrs, "xattrs of " + ino);
             assertEquals((long) online.getOrDefault(ino, 0L), inode.onlineBlocks, "online blocks of " + ino);
+            assertEquals((long) extents.getOrDefault(ino, 0L), inode.extents, "extents of " + ino);
             if (inode.isDirectory()) {
                 assertEquals((long) entryCount.getOrDefault(ino, 0L), inode.entries);
                 assertEquals((long) nameBytes.getOrDefault(ino, 0L), inode.size);
