@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -149,12 +150,38 @@ public final class RatisJournal implements AutoCloseable {
 
         void close() {
             closing = true;
+            var closed = CompletableFuture.runAsync(() -> {
+                try {
+                    server.close();
+                } catch (IOException e) {
+                    throw new CompletionException(e);
+                }
+            }, runnable -> Thread.ofPlatform().daemon().name("journal-close").start(runnable));
+            // The log's writer looks only once a second whether it is to stop. Nothing is under way, so it may be woken.
+            while (!closed.isDone()) {
+                try {
+                    closed.get(20, TimeUnit.MILLISECONDS);
+                } catch (TimeoutException e) {
+                    wakeIdleLogWriter();
+                } catch (java.util.concurrent.ExecutionException e) {
+                    LOG.warn("the journal in {} did not close cleanly", settings.directory, e.getCause());
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    return;
+                }
+            }
             try {
-                server.close();
                 if (acknowledged != null) acknowledged.close();
             } catch (IOException e) {
                 LOG.warn("the journal in {} did not close cleanly", settings.directory, e);
             }
+        }
+
+        private void wakeIdleLogWriter() {
+            if (server.getLifeCycleState() == LifeCycle.State.RUNNING) return;
+            var name = self + "@" + groupId + "-SegmentedRaftLogWorker";
+            for (var thread : Thread.getAllStackTraces().keySet())
+                if (thread.getName().equals(name) && thread.getState() == Thread.State.TIMED_WAITING) thread.interrupt();
         }
     }
 
@@ -165,10 +192,10 @@ public final class RatisJournal implements AutoCloseable {
     private final AtomicLong callIds = new AtomicLong();
     private final Set<CompletableFuture<RaftClientReply>> underWay = ConcurrentHashMap.newKeySet();
     private final Map<RaftPeerId, RaftClient> clients = new ConcurrentHashMap<>();
+    private final Map<String, Long> claims = new ConcurrentHashMap<>();
     private volatile Peer peer;
     private volatile JournalException failure;
     private volatile String imageTrouble;
-    private volatile long acknowledgedAt = System.nanoTime();
     private volatile boolean closed;
 
     private RatisJournal(Settings settings) {
@@ -214,15 +241,6 @@ public final class RatisJournal implements AutoCloseable {
         return Optional.ofNullable(failed != null ? failed.getMessage() : imageTrouble);
     }
 
-    /// How long ago the group last acknowledged an entry of this process.
-    public Duration sinceAcknowledgement() {
-        return Duration.ofNanos(System.nanoTime() - acknowledgedAt);
-    }
-
-    public boolean single() {
-        return settings.single();
-    }
-
     JournalState state() {
         return peer.state;
     }
@@ -233,7 +251,23 @@ public final class RatisJournal implements AutoCloseable {
         CompletableFuture<Void> open = failure == null ? CompletableFuture.completedFuture(null)
                 : CompletableFuture.runAsync(this::reopen);
         return open.thenCompose(_ -> send(entry)).thenCompose(reply -> applied(reply.getLogIndex(), deadline())
-                .thenApply(_ -> parse(reply)));
+                .thenApply(_ -> {
+                    var parsed = parse(reply);
+                    if (entry.hasClaim()) claims.put(entry.getPersistenceId(), parsed.getEpoch());
+                    return parsed;
+                }));
+    }
+
+    /// The epoch that this process' latest claim of the stream was given; 0 before one, which no stream accepts.
+    long claimed(String persistenceId) {
+        return claims.getOrDefault(persistenceId, 0L);
+    }
+
+    /// Asks the group whether this process' claim of the stream is still the latest one.
+    public CompletionStage<Boolean> confirm(String persistenceId) {
+        return submit(JournalEntry.newBuilder().setPersistenceId(persistenceId)
+                .setRenew(JournalRenew.newBuilder().setEpoch(claimed(persistenceId))).build())
+                .thenApply(reply -> reply.getOutcome() == JournalReply.Outcome.DONE);
     }
 
     /// Done when this slot has applied everything that the group had acknowledged when it was asked.
@@ -288,7 +322,6 @@ public final class RatisJournal implements AutoCloseable {
         }
         reply.whenComplete((got, e) -> {
             if (e == null && got.isSuccess()) {
-                acknowledgedAt = System.nanoTime();
                 answer.complete(got);
                 return;
             }

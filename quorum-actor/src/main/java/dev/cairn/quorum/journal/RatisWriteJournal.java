@@ -7,11 +7,10 @@ import dev.cairn.proto.JournalEntry;
 import dev.cairn.proto.JournalEvent;
 import dev.cairn.proto.JournalReply;
 import java.util.ArrayList;
-import java.util.Map;
+import java.util.LinkedHashMap;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.apache.pekko.persistence.AtomicWrite;
 import org.apache.pekko.persistence.PersistentRepr;
@@ -27,7 +26,6 @@ import scala.jdk.javaapi.FutureConverters;
 public final class RatisWriteJournal extends AsyncWriteJournal {
     private final JournalExtension extension = JournalExtension.of(context().system());
     private final Persisted persisted = new Persisted(context().system());
-    private final Map<String, Long> epochs = new ConcurrentHashMap<>();
 
     private static <T> Future<T> future(CompletionStage<T> stage) {
         return FutureConverters.asScala(stage);
@@ -35,12 +33,11 @@ public final class RatisWriteJournal extends AsyncWriteJournal {
 
     @Override
     public Future<Iterable<Optional<Exception>>> doAsyncWriteMessages(Iterable<AtomicWrite> writes) {
-        var entries = new java.util.LinkedHashMap<String, JournalAppend.Builder>();
+        var entries = new LinkedHashMap<String, JournalAppend.Builder>();
         int count = 0;
         for (var write : writes) {
             count++;
-            var append = entries.computeIfAbsent(write.persistenceId(), id -> JournalAppend.newBuilder()
-                    .setEpoch(epochs.getOrDefault(id, 0L)));
+            var append = entries.computeIfAbsent(write.persistenceId(), _ -> JournalAppend.newBuilder());
             for (var event : CollectionConverters.asJava(write.payload()))
                 append.addEvents(JournalEvent.newBuilder().setSequenceNr(event.sequenceNr())
                         .setWriterUuid(event.writerUuid()).setTimestamp(event.timestamp())
@@ -50,7 +47,7 @@ public final class RatisWriteJournal extends AsyncWriteJournal {
         return future(extension.journal().thenCompose(journal -> {
             var submitted = new ArrayList<CompletableFuture<Void>>();
             entries.forEach((id, append) -> submitted.add(journal.submit(JournalEntry.newBuilder().setPersistenceId(id)
-                    .setAppend(append).build()).thenAccept(reply -> accepted(id, append, reply))));
+                    .setAppend(append.setEpoch(journal.claimed(id))).build()).thenAccept(reply -> accepted(id, append, reply))));
             return CompletableFuture.allOf(submitted.toArray(CompletableFuture[]::new));
         }).thenApply(_ -> {
             var none = new ArrayList<Optional<Exception>>(answers);
@@ -84,10 +81,7 @@ public final class RatisWriteJournal extends AsyncWriteJournal {
     public Future<Long> doAsyncReadHighestSequenceNr(String persistenceId, long fromSequenceNr) {
         return future(extension.journal().thenCompose(journal -> journal.claim(JournalEntry.newBuilder()
                 .setPersistenceId(persistenceId).setClaim(JournalClaim.getDefaultInstance()).build()))
-                .thenApply(reply -> {
-                    epochs.put(persistenceId, reply.getEpoch());
-                    return reply.getHighestSequenceNr();
-                }));
+                .thenApply(JournalReply::getHighestSequenceNr));
     }
 
     @Override
