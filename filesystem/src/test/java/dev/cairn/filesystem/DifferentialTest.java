@@ -52,7 +52,7 @@ class DifferentialTest {
     private List<Node> all;
     private final List<Node> orphans = new ArrayList<>();
 
-    @RepeatedTest(120)
+    @RepeatedTest(60)
     void a_volume_is_what_a_model_of_maps_and_arrays_is(RepetitionInfo run) {
         int seed = run.getCurrentRepetition();
         random = new SplittableRandom(seed);
