@@ -1,0 +1,136 @@
+package dev.cairn.it.posix;
+
+import static dev.cairn.it.posix.Linux.*;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// fallocate in its modes, copy_file_range, and room that comes back.
+class AllocateTest extends PosixTest {
+    private static final int BLOCK = 4096;
+    private int fd;
+
+    @BeforeEach
+    void aFile() {
+        fd = kept(root.open(at("f"), O_RDWR | O_CREAT, 0600));
+    }
+
+    @Test
+    void plain_allocation_makes_the_file_longer() {
+        ok(root.fallocate(fd, 0, 0, 100_000));
+        assertThat(root.fstat(fd).size()).isEqualTo(100_000);
+        assertThat(root.fstat(fd).blocks() * 512).isGreaterThanOrEqualTo(100_000);
+        assertThat(root.pread(fd, 200_000, 0)).isEqualTo(new byte[100_000]);
+        root.pwrite(fd, bytes("data"), 50_000);
+        ok(root.fallocate(fd, 0, 0, 60_000));
+        assertThat(root.fstat(fd).size()).as("never shorter").isEqualTo(100_000);
+        assertThat(text(root.pread(fd, 4, 50_000))).as("what was written stays").isEqualTo("data");
+    }
+
+    @Test
+    void keep_size_allocates_behind_the_end() {
+        root.pwrite(fd, bytes("content"), 0);
+        ok(root.fallocate(fd, KEEP_SIZE, 0, 200_000));
+        assertThat(root.fstat(fd).size()).isEqualTo(7);
+        assertThat(root.fstat(fd).blocks() * 512).isGreaterThanOrEqualTo(200_000);
+        ok(root.ftruncate(fd, 100_000));
+        assertThat(text(root.pread(fd, 8, 0))).isEqualTo("content\0");
+        assertThat(root.pread(fd, 10, 99_990)).isEqualTo(new byte[10]);
+    }
+
+    @Test
+    void a_punched_hole_reads_as_zero_and_gives_its_blocks_back() {
+        root.pwrite(fd, LengthTest.filled(100 * BLOCK, 'x'), 0);
+        ok(root.fsync(fd));
+        long before = root.fstat(fd).blocks();
+        ok(root.fallocate(fd, PUNCH_HOLE | KEEP_SIZE, 10 * BLOCK, 50 * BLOCK));
+        ok(root.fsync(fd));
+        assertThat(root.fstat(fd).size()).isEqualTo(100 * BLOCK);
+        assertThat(root.fstat(fd).blocks()).isEqualTo(before - 50 * BLOCK / 512);
+        assertZero(10 * BLOCK, 60 * BLOCK, 100 * BLOCK);
+        assertThat(root.lseek(fd, 0, SEEK_HOLE)).isEqualTo(10 * BLOCK);
+        assertThat(root.lseek(fd, 10 * BLOCK, SEEK_DATA)).isEqualTo(60 * BLOCK);
+    }
+
+    @Test
+    void a_hole_need_not_begin_or_end_at_a_block() {
+        root.pwrite(fd, LengthTest.filled(10 * BLOCK, 'x'), 0);
+        ok(root.fallocate(fd, PUNCH_HOLE | KEEP_SIZE, 100, 200));
+        assertZero(100, 300, 10 * BLOCK);
+        root.pwrite(fd, LengthTest.filled(10 * BLOCK, 'x'), 0);
+        ok(root.fallocate(fd, PUNCH_HOLE | KEEP_SIZE, BLOCK - 5, 3 * BLOCK + 10));
+        assertZero(BLOCK - 5, 4 * BLOCK + 5, 10 * BLOCK);
+        ok(root.fallocate(fd, PUNCH_HOLE | KEEP_SIZE, 9 * BLOCK, 100L * BLOCK));
+        assertThat(root.fstat(fd).size()).isEqualTo(10 * BLOCK);
+        assertThat(root.pread(fd, BLOCK, 9 * BLOCK)).isEqualTo(new byte[BLOCK]);
+    }
+
+    @Test
+    void a_zeroed_range_reads_as_zero() {
+        root.pwrite(fd, LengthTest.filled(10 * BLOCK, 'x'), 0);
+        ok(root.fallocate(fd, ZERO_RANGE | KEEP_SIZE, 1000, 5 * BLOCK));
+        assertZero(1000, 1000 + 5 * BLOCK, 10 * BLOCK);
+        ok(root.fallocate(fd, ZERO_RANGE, 9 * BLOCK, 3 * BLOCK));
+        assertThat(root.fstat(fd).size()).isEqualTo(12 * BLOCK);
+        assertThat(root.pread(fd, 3 * BLOCK, 9 * BLOCK)).isEqualTo(new byte[3 * BLOCK]);
+    }
+
+    @Test
+    void what_cannot_be_allocated() {
+        refused(EINVAL, root.fallocate(fd, 0, 0, 0));
+        refused(EINVAL, root.fallocate(fd, 0, -1, 10));
+        refused(EFBIG, root.fallocate(fd, 0, Long.MAX_VALUE - 10, 100));
+        refused(EOPNOTSUPP, root.fallocate(fd, PUNCH_HOLE, 0, 10));
+        refused(EOPNOTSUPP, root.fallocate(fd, 1 << 20, 0, 10));
+        int directory = opened(dir, O_RDONLY | O_DIRECTORY);
+        refused(EBADF, root.fallocate(directory, 0, 0, 10));
+        ok(root.mkfifo(at("p"), 0600));
+        int fifo = kept(root.open(at("p"), O_RDWR, 0));
+        refused(ESPIPE, root.fallocate(fifo, 0, 0, 10));
+        assertThat(root.fstat(fd).size()).isZero();
+    }
+
+    @Test
+    void a_range_is_copied() {
+        root.pwrite(fd, bytes("0123456789"), 0);
+        int to = kept(root.open(at("g"), O_RDWR | O_CREAT, 0600));
+        assertThat(root.copyFileRange(fd, 2, to, 5, 4)).isEqualTo(4);
+        assertThat(content(at("g"))).isEqualTo("\0\0\0\0\0" + "2345");
+        assertThat(root.copyFileRange(fd, 8, to, 0, 100)).as("no further than the end").isEqualTo(2);
+        assertThat(content(at("g"))).isEqualTo("89\0\0\0" + "2345");
+        assertThat(root.copyFileRange(fd, 10, to, 0, 100)).isZero();
+        refused(EINVAL, root.copyFileRange(fd, 0, fd, 5, 10));
+        assertThat(root.copyFileRange(fd, 0, fd, 20, 10)).isEqualTo(10);
+        assertThat(content(at("f"))).isEqualTo("0123456789" + "\0".repeat(10) + "0123456789");
+    }
+
+    @Test
+    void the_blocks_of_an_unlinked_file_come_back_after_its_last_close() {
+        int size = 32 << 20;
+        long before = settled();
+        var part = LengthTest.filled(1 << 20, 'x');
+        for (int at = 0; at < size; at += part.length) assertThat(root.pwrite(fd, part, at)).isEqualTo(part.length);
+        ok(root.fsync(fd));
+        ok(root.unlink(at("f")));
+        assertThat(before - settled()).as("still there while open").isGreaterThan(size * 9L / 10);
+        assertThat(text(root.pread(fd, 2, size - 2))).isEqualTo("xx");
+        closed(fd);
+        org.awaitility.Awaitility.await().until(() -> before - settled() < size / 4);
+    }
+
+    /// Free room after a commit. Others may use the same file system, so figures are compared with a margin.
+    private long settled() {
+        int directory = ok(root.open(dir, O_RDONLY | O_DIRECTORY, 0));
+        ok(root.fsync(directory));
+        root.close(directory);
+        return root.freeBytes(dir);
+    }
+
+    private void assertZero(int from, int to, int size) {
+        var data = root.pread(fd, size + 1, 0);
+        assertThat(data).hasSize(size);
+        for (int i = 0; i < size; i++)
+            if (data[i] != (i >= from && i < to ? 0 : 'x')) throw new AssertionError("byte " + i + " is " + data[i]);
+    }
+}

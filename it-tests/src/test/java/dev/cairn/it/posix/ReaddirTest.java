@@ -1,0 +1,135 @@
+package dev.cairn.it.posix;
+
+import static dev.cairn.it.posix.Linux.*;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+
+/// getdents64 and its cookies, while the directory changes and while it does not.
+class ReaddirTest extends PosixTest {
+    private static final int ROOM = 700;
+
+    @Test
+    void every_name_comes_once_with_its_inode_and_type() {
+        needsRoot();
+        file("f", 0600, "");
+        directory(root, "d", 0700);
+        ok(root.symlink("f", at("s")));
+        ok(root.mkfifo(at("p"), 0600));
+        ok(root.mknod(at("sock"), S_IFSOCK | 0600, 0));
+        ok(root.mknod(at("c"), S_IFCHR | 0600, 1 << 8 | 3));
+        var seen = new HashMap<String, Posix.Entry>();
+        for (var entry : all(opened(dir, O_RDONLY | O_DIRECTORY))) assertThat(seen.put(entry.name(), entry)).isNull();
+        assertThat(seen.keySet()).containsExactlyInAnyOrder(".", "..", "f", "d", "s", "p", "sock", "c");
+        for (var name : seen.keySet()) {
+            if (name.equals("..")) continue;
+            var stat = root.lstat(at(name));
+            assertThat(seen.get(name).ino()).as(name).isEqualTo(stat.ino());
+            assertThat(seen.get(name).type()).as(name).isEqualTo(stat.type() >> 12);
+        }
+    }
+
+    @Test
+    void every_cookie_leads_back_to_what_followed_it() {
+        for (int i = 0; i < 100; i++) file("name-" + i, 0600, "");
+        int fd = opened(dir, O_RDONLY | O_DIRECTORY);
+        var order = all(fd);
+        assertThat(order).hasSize(102);
+        for (int i = 0; i < order.size(); i += 7) {
+            ok(root.lseek(fd, order.get(i).next(), SEEK_SET) >= 0 ? 0 : -1);
+            assertThat(namesOf(all(fd))).isEqualTo(namesOf(order.subList(i + 1, order.size())));
+        }
+        ok(root.lseek(fd, 0, SEEK_SET));
+        assertThat(namesOf(all(fd))).isEqualTo(namesOf(order));
+    }
+
+    @Test
+    void names_that_stay_are_seen_once_whatever_comes_and_goes() {
+        for (int i = 0; i < 200; i++) file("stays-" + i, 0600, "");
+        for (int i = 0; i < 100; i++) file("goes-" + i, 0600, "");
+        int fd = opened(dir, O_RDONLY | O_DIRECTORY);
+        var seen = new ArrayList<String>();
+        int step = 0;
+        for (var some = root.getdents(fd, ROOM); !some.isEmpty(); some = root.getdents(fd, ROOM)) {
+            seen.addAll(namesOf(some));
+            if (step < 100) {
+                ok(root.unlink(at("goes-" + step)));
+                file("comes-" + step++, 0600, "");
+            }
+        }
+        assertThat(seen.stream().filter(name -> name.startsWith("stays-")).toList()).hasSize(200).doesNotHaveDuplicates();
+    }
+
+    @Test
+    void removing_what_one_reads_reaches_everything() {
+        directory(root, "d", 0700);
+        for (int i = 0; i < 500; i++) file("d/a-longer-name-" + i, 0600, "");
+        int fd = opened(at("d"), O_RDONLY | O_DIRECTORY);
+        for (var some = root.getdents(fd, ROOM); !some.isEmpty(); some = root.getdents(fd, ROOM))
+            for (var name : namesOf(some)) if (name.startsWith("a-")) ok(root.unlink(at("d/" + name)));
+        ok(root.rmdir(at("d")));
+    }
+
+    @Test
+    void a_rewound_directory_shows_what_is_there_now() {
+        file("a", 0600, "");
+        int fd = opened(dir, O_RDONLY | O_DIRECTORY);
+        assertThat(namesOf(all(fd))).contains("a");
+        file("b", 0600, "");
+        ok(root.unlink(at("a")));
+        ok(root.lseek(fd, 0, SEEK_SET));
+        assertThat(new TreeSet<>(namesOf(all(fd)))).containsExactly(".", "..", "b");
+        ok(root.rename(at("b"), at("c")));
+        ok(root.lseek(fd, 0, SEEK_SET));
+        assertThat(new TreeSet<>(namesOf(all(fd)))).containsExactly(".", "..", "c");
+    }
+
+    @Test
+    void two_readers_do_not_disturb_each_other() {
+        for (int i = 0; i < 60; i++) file("name-" + i, 0600, "");
+        int a = opened(dir, O_RDONLY | O_DIRECTORY), b = opened(dir, O_RDONLY | O_DIRECTORY);
+        var first = new ArrayList<>(namesOf(root.getdents(a, ROOM)));
+        var whole = namesOf(all(b));
+        first.addAll(namesOf(all(a)));
+        assertThat(first).isEqualTo(whole);
+    }
+
+    @Test
+    void long_names_are_listed_whole() {
+        var expected = new TreeSet<String>();
+        for (int i = 0; i < 40; i++) {
+            var name = (i + "-").concat("n".repeat(255)).substring(0, 255);
+            file(name, 0600, "");
+            expected.add(name);
+        }
+        assertThat(new TreeSet<>(names(dir))).isEqualTo(expected);
+    }
+
+    @Test
+    void dot_dot_is_the_parent_after_a_move() {
+        directory(root, "a", 0700);
+        directory(root, "b", 0700);
+        directory(root, "a/d", 0700);
+        assertThat(dotDot("a/d")).isEqualTo(root.stat(at("a")).ino());
+        ok(root.rename(at("a/d"), at("b/d")));
+        assertThat(dotDot("b/d")).isEqualTo(root.stat(at("b")).ino());
+    }
+
+    private long dotDot(String name) {
+        return all(opened(at(name), O_RDONLY | O_DIRECTORY)).stream().filter(entry -> entry.name().equals("..")).findAny().orElseThrow().ino();
+    }
+
+    private List<Posix.Entry> all(int fd) {
+        var all = new ArrayList<Posix.Entry>();
+        for (var some = root.getdents(fd, ROOM); !some.isEmpty(); some = root.getdents(fd, ROOM)) all.addAll(some);
+        return all;
+    }
+
+    private static List<String> namesOf(List<Posix.Entry> entries) {
+        return entries.stream().map(Posix.Entry::name).toList();
+    }
+}
