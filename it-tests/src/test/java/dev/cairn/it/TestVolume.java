@@ -18,7 +18,7 @@ import org.awaitility.Awaitility;
 
 /// A volume as a user has it: made, started, mounted and stopped with the `cairn` launcher, on sparse files in a directory of
 /// its own. Leaves no mount, process or file behind, also when a test fails.
-final class TestVolume implements AutoCloseable {
+public final class TestVolume implements AutoCloseable {
     record Ran(int code, String out, String err) {
         Ran orFail() {
             assertThat(code).as("exit code; printed: %s %s", out, err).isZero();
@@ -30,7 +30,7 @@ final class TestVolume implements AutoCloseable {
 
     private final Path base;
     final Path state;
-    final Path mount;
+    public final Path mount;
     private final String metaSize;
     private final String dataSize;
 
@@ -43,7 +43,7 @@ final class TestVolume implements AutoCloseable {
     }
 
     /// A new volume, up and mounted.
-    static TestVolume create(String metaSize, String dataSize) throws IOException {
+    public static TestVolume create(String metaSize, String dataSize) throws IOException {
         var volume = new TestVolume(metaSize, dataSize);
         try {
             volume.up();

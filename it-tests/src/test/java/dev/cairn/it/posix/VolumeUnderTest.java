@@ -1,12 +1,32 @@
 package dev.cairn.it.posix;
 
-import org.junit.jupiter.api.Assumptions;
+import dev.cairn.it.TestVolume;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
 
-/// The directory that the tests of this package work in: `-Dcairn.posix.dir`.
+/// The directory that the tests of this package work in: `-Dcairn.posix.dir`, or else the mount of one Cairn volume,
+/// started when the first test asks and removed when the whole run is over.
 final class VolumeUnderTest implements BeforeAllCallback {
     private static String directory;
+
+    /// Kept in the store of the whole run, which closes it after the last test of all classes.
+    private record Started(TestVolume volume) implements AutoCloseable {
+        static Started now() {
+            try {
+                return new Started(TestVolume.create("256M", "1G"));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        @Override
+        public void close() {
+            volume.close();
+        }
+    }
 
     static String directory() {
         return directory;
@@ -15,6 +35,8 @@ final class VolumeUnderTest implements BeforeAllCallback {
     @Override
     public void beforeAll(ExtensionContext context) {
         directory = System.getProperty("cairn.posix.dir");
-        Assumptions.assumeTrue(directory != null, "no -Dcairn.posix.dir");
+        if (directory == null)
+            directory = context.getRoot().getStore(Namespace.create(VolumeUnderTest.class))
+                    .computeIfAbsent("volume", _ -> Started.now(), Started.class).volume().mount.toString();
     }
 }
