@@ -37,6 +37,6 @@ final class VolumeUnderTest implements BeforeAllCallback {
         directory = System.getProperty("cairn.posix.dir");
         if (directory == null)
             directory = context.getRoot().getStore(Namespace.create(VolumeUnderTest.class))
-                    .computeIfAbsent("volume", _ -> Started.now(), Started.class).volume().mount.toString();
+                    .getOrComputeIfAbsent("volume", _ -> Started.now(), Started.class).volume().mount.toString();
     }
 }
