@@ -13,6 +13,8 @@ public record Condition(Name name, String what) {
         NOT_ANSWERING(Severity.CRITICAL, "look at its log; stopping it is safe at any moment: cairn down, or kill -9"),
         NOT_MOUNTED(Severity.CRITICAL, "mount it with: cairn up DIR"),
         MOUNT_ENDED(Severity.CRITICAL, "somebody unmounted it; mount it again with: cairn up DIR"),
+        MOUNT_FAILED(Severity.CRITICAL, "the log says why; unmount and mount again: cairn down, then cairn up DIR"),
+        SERVER_TROUBLE(Severity.CRITICAL, "do what it says; the log has more"),
         SERVER_UNREACHABLE(Severity.CRITICAL, "no server answers: look at the log of the quorum slot's node"),
         COMMIT_FAILED(Severity.CRITICAL, "changes are not becoming durable: look at the log for the device or server error"),
         DEVICE_ERROR(Severity.CRITICAL, "look at the log for the device and block, and at the kernel's log for the disk"),

@@ -1,15 +1,207 @@
 package dev.cairn.node;
 
+import com.typesafe.config.ConfigFactory;
+import dev.cairn.block.DeviceException;
+import dev.cairn.block.DeviceLabel;
+import dev.cairn.block.VolumeDevices;
+import dev.cairn.proto.SpaceReport;
+import dev.cairn.proto.VolumeGeometry;
+import dev.cairn.quorum.Fencing;
+import dev.cairn.quorum.NodeIdentity;
+import dev.cairn.quorum.QuorumNode;
+import dev.cairn.quorum.QuorumSlot;
+import dev.cairn.quorum.ServerSettings;
+import dev.cairn.quorum.ServerStatus;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.Consumer;
+import java.util.function.ToDoubleFunction;
 
-/// A volume whose devices are on this machine.
-final class LocalVolume {
-    private LocalVolume() {}
+/// A volume whose devices are on this machine: the devices, the quorum slot with the server, and at most one mount.
+final class LocalVolume implements Volume {
+    private static final int DEFAULT_PART_OF_HEAP = 4;
 
+    private final NodeConfig config;
+    private final VolumeDevices devices;
+    private final NodeIdentity identity;
+    private final QuorumNode quorum;
+    private final MeterRegistry meters;
+    private final Consumer<Path> unmounted;
+    private LocalMount mount;    // null: not mounted; guarded by this
+
+    private LocalVolume(NodeConfig config, VolumeDevices devices, NodeIdentity identity, QuorumNode quorum, MeterRegistry meters,
+                        Consumer<Path> unmounted) {
+        this.config = config;
+        this.devices = devices;
+        this.identity = identity;
+        this.quorum = quorum;
+        this.meters = meters;
+        this.unmounted = unmounted;
+        gauge("cairn.merge.debt", "Metadata blocks of commit logs that wait for a merge", ServerStatus::mergeDebt);
+        gauge("cairn.server.requests", "Requests that this server has taken in its term", ServerStatus::requests);
+        gauge("cairn.server.batches", "Batches in which it journalled them", ServerStatus::batches);
+        gauge("cairn.server.mounts", "Mounts that the server knows", ServerStatus::mounts);
+        gauge("cairn.runs", "Live runs of the volume", status -> status.runsByLevel().stream().mapToInt(Integer::intValue).sum());
+    }
+
+    private void gauge(String name, String description, ToDoubleFunction<ServerStatus> value) {
+        Gauge.builder(name, quorum, node -> value.applyAsDouble(node.status())).description(description).register(meters);
+    }
+
+    /// Errors name the device, the port or the file that is in the way.
     static Volume open(NodeConfig config, StateDirectory state, MeterRegistry meters, Consumer<Path> unmounted) throws IOException {
-        throw new IOException("this build has no quorum node and no mounts yet");
+        if (config.slot().isEmpty())
+            throw new IOException("no quorum slot is given, and this version serves one machine, which has to take one: "
+                    + "slot = 0 in the configuration, quorum_slot_nr=0 with mount");
+        var devices = VolumeDevices.open(config.volume().meta(), config.volume().data());
+        NodeIdentity identity = null;
+        try {
+            identity = NodeIdentity.take(state.dir());
+            var quorum = QuorumNode.start(quorumSettings(config, state, devices));
+            return new LocalVolume(config, devices, identity, quorum, meters, unmounted);
+        } catch (RuntimeException e) {
+            if (identity != null) identity.close();
+            devices.close();
+            throw e;
+        }
+    }
+
+    private static QuorumNode.Settings quorumSettings(NodeConfig config, StateDirectory state, VolumeDevices devices) {
+        var label = devices.label();
+        var geometry = VolumeGeometry.newBuilder().setFsid(label.fsid())
+                .setMetadataBlocks(label.metadata().blocks()).setMetadataFirst(label.metadata().firstUsableBlock())
+                .setDataBlocks(label.data().blocks()).setDataFirst(label.data().firstUsableBlock())
+                .build();
+        var slots = label.slots().stream().map(slot -> new QuorumSlot(slot.nr(), slot.address(), slot.port())).toList();
+        return new QuorumNode.Settings(label.fsid(), geometry, slots, config.slot().getAsInt(), state.journal(), ServerSettings.DEFAULT,
+                label.journalBorn(), () -> markJournalBorn(devices), Fencing.NONE_NEEDED, _ -> {}, ConfigFactory.empty());
+    }
+
+    private static void markJournalBorn(VolumeDevices devices) {
+        try {
+            devices.markJournalBorn();
+        } catch (DeviceException e) {
+            throw new UncheckedIOException("the labels cannot be updated", e);
+        }
+    }
+
+    // ---- what it says about itself
+
+    @Override
+    public String fsid() {
+        return devices.label().fsidText();
+    }
+
+    @Override
+    public OptionalLong term() {
+        long term = quorum.status().term();
+        return term > 0 ? OptionalLong.of(term) : OptionalLong.empty();
+    }
+
+    @Override
+    public String server() {
+        return switch (quorum.status().phase()) {
+            case STARTING -> "server starting on this node";
+            case SERVING -> "server on this node";
+            case REFUSED -> "server refuses to start";
+            case STOPPED -> "server stopped";
+        };
+    }
+
+    @Override
+    public List<NodeStatus.Mount> mounts() {
+        var mounted = mounted();
+        return mounted == null ? List.of()
+                : List.of(new NodeStatus.Mount(mounted.dir(), "%016x".formatted(mounted.status().rid()), mounted.status().serving()));
+    }
+
+    @Override
+    public Optional<SpaceReport> space() {
+        var status = quorum.status();
+        return status.phase() == ServerStatus.Phase.SERVING && status.space().hasMetadata() ? Optional.of(status.space()) : Optional.empty();
+    }
+
+    @Override
+    public List<Condition> conditions() {
+        var conditions = new ArrayList<Condition>();
+        var server = quorum.status();
+        server.problem().ifPresent(problem -> conditions.add(new Condition(Condition.Name.SERVER_TROUBLE, problem)));
+        if (server.metadataLow()) conditions.add(new Condition(Condition.Name.METADATA_LOW, "what is free of the metadata device is within the reserve"));
+        if (server.dataLow()) conditions.add(new Condition(Condition.Name.DATA_LOW, "the data device is full"));
+        var mounted = mounted();
+        if (mounted != null) {
+            var status = mounted.status();
+            if (status.failure() != null) conditions.add(new Condition(Condition.Name.MOUNT_FAILED, mounted.dir() + ": " + status.failure()));
+            else if (!status.serving()) conditions.add(new Condition(Condition.Name.SERVER_UNREACHABLE, mounted.dir() + " waits for the server"));
+            if (status.commitFailure() != null) conditions.add(new Condition(Condition.Name.COMMIT_FAILED, mounted.dir() + ": " + status.commitFailure()));
+            if (status.slowDownPercent() > 0)
+                conditions.add(new Condition(Condition.Name.MERGE_BEHIND, status.slowDownPercent() + " % of allocating operations are delayed"));
+        }
+        var damaged = meters.find("cairn.metadata.damaged").counters().stream().mapToDouble(Counter::count).sum();
+        if (damaged > 0)
+            conditions.add(new Condition(Condition.Name.DEVICE_ERROR, "%.0f metadata blocks could not be trusted since the node started".formatted(damaged)));
+        return conditions;
+    }
+
+    // ---- mounts
+
+    private synchronized LocalMount mounted() {
+        return mount;
+    }
+
+    @Override
+    public void mount(NodeConfig.Mount wanted) throws IOException {
+        synchronized (this) {
+            if (mount != null) throw new IOException("the volume is mounted at " + mount.dir() + " already");
+        }
+        long cacheBytes = config.cacheBytes() > 0 ? config.cacheBytes() : Runtime.getRuntime().maxMemory() / DEFAULT_PART_OF_HEAP;
+        var made = LocalMount.start(wanted, config.volume().meta().toString(), devices, identity, quorum, cacheBytes, meters, this::ended);
+        synchronized (this) {
+            mount = made;
+        }
+        // It may have ended before it was noted down.
+        if (made.hasEnded()) ended(made);
+    }
+
+    private void ended(LocalMount which) {
+        synchronized (this) {
+            if (mount != which) return;
+            mount = null;
+        }
+        unmounted.accept(which.dir());
+    }
+
+    @Override
+    public void unmount(Path dir, boolean lazy) throws IOException {
+        var mounted = mounted();
+        if (mounted == null || !mounted.dir().equals(dir)) return;    // by itself, meanwhile
+        mounted.unmount(lazy);
+        synchronized (this) {
+            if (mount == mounted) mount = null;
+        }
+    }
+
+    @Override
+    public void sync() throws IOException {
+        var mounted = mounted();
+        if (mounted != null) mounted.sync();
+    }
+
+    @Override
+    public void close() throws IOException {
+        try {
+            quorum.stop();
+        } finally {
+            identity.close();
+            devices.close();
+        }
     }
 }

@@ -50,8 +50,8 @@ final class Node implements AdminHttp.Control, AutoCloseable {
             var volume = opener.open(config, state, meters, node::ended);
             node.volume = volume;
             LOG.info("volume {} on {} and {}, {}", volume.fsid(), config.volume().meta(), config.volume().data(), volume.server());
-            for (var mount : config.mounts()) node.mount(mount);
             NodeMetrics.bind(node, meters);
+            for (var mount : config.mounts()) node.mount(mount);
             return node;
         } catch (IOException | RuntimeException | Error e) {
             try {
