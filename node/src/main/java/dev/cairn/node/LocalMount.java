@@ -50,6 +50,7 @@ final class LocalMount {
     private final FuseSession session;
     private final MeterRegistry meters;
     private final Set<Meter> metersBefore;
+    private volatile boolean ordered;
     private final CompletableFuture<Void> ended = new CompletableFuture<>();    // with the reason when the last commit failed
 
     private LocalMount(NodeConfig.Mount mount, MountClient client, FuseSession session, MeterRegistry meters, Set<Meter> metersBefore) {
@@ -120,6 +121,11 @@ final class LocalMount {
         return client.status();
     }
 
+    /// Whether [#unmount] ended it, whose caller knows.
+    boolean endsByOrder() {
+        return ordered;
+    }
+
     boolean hasEnded() {
         return ended.isDone();
     }
@@ -135,6 +141,7 @@ final class LocalMount {
     /// whatever it costs its users.
     void unmount(boolean lazy) throws IOException {
         if (lazy) {
+            ordered = true;
             try {
                 session.stop(ENDED_WITHIN);
             } catch (InterruptedException e) {
@@ -143,7 +150,13 @@ final class LocalMount {
             }
         } else {
             sync();
-            session.unmount();
+            ordered = true;
+            try {
+                session.unmount();
+            } catch (IOException e) {
+                ordered = false;
+                throw e;
+            }
         }
         await(ended, ENDED_WITHIN, () -> mount.dir() + " is unmounted, but its last changes could not be committed"
                 + Optional.ofNullable(client.status().commitFailure()).map(why -> ": " + why).orElse(""));

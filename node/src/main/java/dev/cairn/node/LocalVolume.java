@@ -102,7 +102,9 @@ final class LocalVolume implements Volume {
 
     @Override
     public OptionalLong term() {
-        long term = quorum.status().term();
+        var mounted = mounted();
+        // What the mount has heard is as good: it comes from the server itself.
+        long term = Math.max(quorum.status().term(), mounted == null ? 0 : mounted.status().term());
         return term > 0 ? OptionalLong.of(term) : OptionalLong.empty();
     }
 
@@ -176,7 +178,7 @@ final class LocalVolume implements Volume {
             if (mount != which) return;
             mount = null;
         }
-        unmounted.accept(which.dir());
+        if (!which.endsByOrder()) unmounted.accept(which.dir());
     }
 
     @Override

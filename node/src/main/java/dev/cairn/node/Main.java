@@ -7,8 +7,16 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
-        int code = Cairn.run(args);
-        // Ending with 0 by itself lets the threads of a library finish; a failure ends now.
-        if (code != 0) System.exit(code);
+        int code;
+        try {
+            code = Cairn.run(args);
+        } catch (Throwable e) {
+            // Nothing may leave a half-dead process behind that nobody restarts.
+            System.err.println("cairn: " + e);
+            e.printStackTrace();
+            code = Cairn.FAILED;
+        }
+        // Libraries have threads that would keep the process.
+        System.exit(code);
     }
 }

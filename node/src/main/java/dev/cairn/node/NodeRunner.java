@@ -38,7 +38,7 @@ public final class NodeRunner {
                 int code = node.end().join();
                 LOG.info("stopping");
                 return code;
-            } catch (IOException | RuntimeException e) {
+            } catch (IOException | RuntimeException | Error e) {
                 state.reportFailure(describe(e));
                 throw e;
             } finally {
@@ -75,7 +75,7 @@ public final class NodeRunner {
         }
     }
 
-    private static String describe(Exception e) {
-        return e.getMessage() == null ? e.toString() : e.getMessage();
+    private static String describe(Throwable e) {
+        return e.getMessage() == null || e instanceof Error ? e.toString() : e.getMessage();
     }
 }
