@@ -76,6 +76,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private static final Logger log = LoggerFactory.getLogger(Coordinator.class);
     private static final Duration TICK = Duration.ofMillis(250);
     private static final Duration RESEND_AFTER = Duration.ofSeconds(2);
+    private static final Duration REFILL_WHILE_LOW = Duration.ofSeconds(1);
     /// As the server's planner: fewer commit logs are not worth a merge.
     private static final int MERGE_FROM_RUNS = 4;
 
@@ -106,6 +107,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private int parked;
     private boolean indexLocksHeld;
     private boolean refillAsked;
+    private long refilledAtNanos;
     private boolean manifestAsked;
     private boolean claiming;
     private boolean renewing;
@@ -197,29 +199,40 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             timers.startSingleTimer(waiter, new Resume(waiter), SlowDown.DELAY);
             return;
         }
+        while (!attempted(operation, lacking)) {
+            // What the page cache holds is had on this thread, at a fraction of the cost of two thread hops.
+            boolean had = lacking.kind == Lacking.Kind.BLOCKS && transactions.cache.loadWithoutWaiting(lacking.needs);
+            if (had) continue;
+            fetch(operation, lacking);
+            return;
+        }
+    }
+
+    // One attempt. False when the operation lacks something; otherwise it has ended, well or not.
+    private boolean attempted(Operation operation, Lacking lacking) {
         attempt.begin(lacking);
         try {
             admit(operation, lacking);
             operation.run(attempt);
         } catch (NotReady _) {
             attempt.undo();
-            fetch(operation, lacking);
-            return;
+            return false;
         } catch (Errno.Failure expected) {
             attempt.undo();
             if (expected.errno() == Errno.ENOSPC) meters.enospc(operation.name());
             end(operation, lacking, expected.errno());
-            return;
+            return true;
         } catch (RuntimeException bug) {
             attempt.undo();
             log.error("{} ended by a defect; its caller gets EIO, nothing was changed", operation.name(), bug);
             end(operation, lacking, Errno.EIO);
-            return;
+            return true;
         }
         attempt.succeed();
         giveBack(lacking);
         operation.done();
         if (operation.hold() != Operation.Hold.READ) grown();
+        return true;
     }
 
     // May the operation start in the open transaction? Section 6: allocating ones not while metadata is low.
@@ -283,19 +296,21 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     }
 
     private void fetched(Parked waiter, LoadResult result) {
-        // With the newest manifest in hand, a block that another run has taken over is damage, too.
-        boolean current = waiter.lacking().manifestVersion == transactions.runs.version();
-        if (!result.damaged().isEmpty() || !result.stale().isEmpty() && current) {
+        if (result.complete()) {
+            resume(waiter);
+            return;
+        }
+        // Only with the newest manifest in hand is it damage: a block of an old run may be being rewritten for another one.
+        if (waiter.lacking().manifestVersion == transactions.runs.version()) {
             parked--;
             meters.damaged();
             log.error("{} gets EIO: {}", waiter.operation().name(),
                     result.damaged().isEmpty() ? result.stale() : result.damaged());
             end(waiter.operation(), waiter.lacking(), Errno.EIO);
-        } else if (!result.stale().isEmpty()) {
-            waiter.lacking().manifestVersion = -1;
-            waitingForManifest.add(waiter);
-            askManifest();
-        } else resume(waiter);
+            return;
+        }
+        waitingForManifest.add(waiter);
+        askManifest();
     }
 
     // After an operation that changed something.
@@ -446,6 +461,9 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             log.warn("the lease is over and no server renews it; operations wait");
         }
         if (now - leaseEndNanos >= -2 * leaseNanos / 3 && !renewing) renewLease(now);
+        // Space comes back by merging and by what other mounts delete: while it is low, somebody has to ask.
+        boolean low = transactions.share.metadataLow() || transactions.share.dataLow();
+        if (low && !refillAsked && now - refilledAtNanos > REFILL_WHILE_LOW.toNanos()) refill();
     }
 
     private void renewLease(long now) {
@@ -458,8 +476,10 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
     private void refill() {
         refillAsked = true;
+        refilledAtNanos = System.nanoTime();
         send(ServerRequest.newBuilder().setRefill(Refill.newBuilder()
-                .setMetadata(transactions.share.wantsMetadata()).setData(transactions.share.wantsData())), reply -> {
+                .setMetadata(transactions.share.wantsMetadata() || transactions.share.metadataLow())
+                .setData(transactions.share.wantsData() || transactions.share.dataLow())), reply -> {
             refillAsked = false;
             transactions.share.granted(reply.getRefilled());
         });
