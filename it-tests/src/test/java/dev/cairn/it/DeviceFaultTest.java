@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cairn.block.Extent;
 import dev.cairn.filesystem.FileSystem;
+import dev.cairn.proto.RunRef;
 import dev.cairn.transaction.Errno;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
@@ -26,17 +28,19 @@ class DeviceFaultTest {
 
     @Test
     void a_damaged_block_of_a_run_is_an_error_for_those_who_need_it_and_for_nobody_else() {
-        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
-            // Many blocks, of which one in the middle of the root's entries will be hit.
+        try (var volume = SimulatedVolume.fresh(8192, 16384)) {
+            // Many blocks, of which one with nothing but the root's entries will be hit.
             for (int n = 0; n < 5_000; n++) volume.create(ROOT, "old" + n);
             volume.commit();
             var run = volume.journal.stream().map(SimulatedVolume.Journalled::event)
                     .filter(event -> event.hasLogRecorded() && event.getLogRecorded().getRun().getExtentsCount() > 0)
-                    .map(event -> event.getLogRecorded().getRun()).toList().getLast();
+                    .map(event -> event.getLogRecorded().getRun())
+                    .max(Comparator.comparingInt(RunRef::getDataBlocks)).orElseThrow();
+            assertThat(run.getDataBlocks()).isGreaterThan(2);
             long dir = volume.mkdir(ROOT, "dir");
             fill(volume, dir, "new");
             var metadata = volume.metadata.restart();
-            metadata.corrupt((run.getExtents(0).getStart() + 1) * 65536 + 1000, 0x10);
+            metadata.corrupt(run.getExtents(0).getStart() * 65536 + 1000, 0x10);
             try (var again = SimulatedVolume.after(metadata, volume.data.restart(), volume.journalAt(Long.MAX_VALUE))) {
                 int damaged = 0;
                 for (int n = 0; n < 5_000; n++)

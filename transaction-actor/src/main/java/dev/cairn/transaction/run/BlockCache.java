@@ -197,6 +197,8 @@ public final class BlockCache {
         for (int i = 0; i < wanted.size(); i++) {
             var need = wanted.get(i);
             switch (answers.get(i).join()) {
+                case Decoded.Foreign _ when needs.isAhead(need) -> { }
+                case Decoded.Damaged _ when needs.isAhead(need) -> { }
                 case Decoded.Foreign(var why) -> stale.add(need.run().describe(meta, need.ordinal()) + ": " + why);
                 case Decoded.Damaged(var why) -> damaged.add(need.run().describe(meta, need.ordinal()) + ": " + why);
                 case Decoded block -> {

@@ -143,6 +143,7 @@ public final class RunCursor extends ItemView {
         if (end == source.ordinal) return;
         var index = (RunIndex) cache.get(run, run.indexOrdinal(), needs);
         if (index != null) end = Math.min(end, index.blockOf(source.high));
-        for (int ordinal = source.ordinal + 1; ordinal <= end; ordinal++) noteIfMissing(run, ordinal);
+        for (int ordinal = source.ordinal + 1; ordinal <= end; ordinal++)
+            if (cache.get(run, ordinal, needs) == null) needs.noteAhead(run, ordinal);
     }
 }
