@@ -10,25 +10,28 @@ package dev.cairn.allocator;
 /// * its share, filled to the *target* once more, so that it can commit deletions at all;
 /// * one *full commit log*, written while the share is being filled: a transaction is cut when it has used up the
 ///   share, so no commit log is larger than the target;
-/// * one *merge job*, whose output is written before its inputs are freed. A job gives back what it consumed, but for the partly
-///   consumed last block of each input, so one job in hand keeps merging going for ever.
+/// * one *merge job*, whose output is written before its inputs are freed.
 ///
-/// The server writes no metadata blocks of its own; it keeps one more merge job, because two may be out at once.
+/// The server writes no metadata blocks of its own; it keeps what merging needs to get on whatever the mounts do: one more
+/// job, because two may be out at once, and another job's worth for what half-merged inputs still occupy: of each of the
+/// few commit logs that are merged together, the block in which the last job ended, its index and its filter.
 ///
-///     reserve(mounts) = job + max(1, mounts) × (target + log + job)        with log = target
+///     reserve(mounts) = 2 × job + max(1, mounts) × (target + log + job)        with log = target
+///
+/// Of this, refills of mounts never take the last three jobs' worth: without merging nothing would ever come back.
 ///
 /// | device | target | job | reserve, 1 mount | 3 mounts |
 /// | --- | --- | --- | --- | --- |
-/// | 64 MiB | 32 | 16 | 96 of 1024, 9.4 % | 256 |
-/// | 1 GiB | 512 | 256 | 1536 of 16384, 9.4 % | 4096 |
-/// | 64 GiB | 4096 | 1024 | 10240 of 1048576, 1 % | 28672 |
+/// | 64 MiB | 32 | 16 | 112 of 1024, 10.9 % | 272 |
+/// | 1 GiB | 512 | 256 | 1792 of 16384, 10.9 % | 4352 |
+/// | 64 GiB | 4096 | 1024 | 11264 of 1048576, 1.1 % | 29696 |
 ///
 /// @param metadataBlocks size of the metadata device, in 64 KiB blocks
 /// @param dataBlocks     size of the data device, in 4 KiB blocks
 public record ReservePolicy(long metadataBlocks, long dataBlocks) {
-    /// mkfs refuses less unless it is told to go on: 256 MiB hold the reserve of ten mounts.
+    /// mkfs refuses less unless it is told to go on: 256 MiB hold the reserve of six mounts twice.
     public static final long METADATA_BLOCKS_MIN = 4096;
-    /// 64 MiB: sixteen refills of at least 4 MiB.
+    /// 64 MiB of data: sixteen refills of at least 4 MiB.
     public static final long DATA_BLOCKS_MIN = 16384;
 
     public ReservePolicy {
@@ -51,6 +54,16 @@ public record ReservePolicy(long metadataBlocks, long dataBlocks) {
         return Math.clamp(metadataBlocks / 64, 16, 1024);
     }
 
+    /// Commit logs that are merged together: so few that what they occupy while half merged stays below a job's blocks.
+    public int roundLogs() {
+        return (int) Math.clamp(mergeJobBlocks() / 16, 4, 32);
+    }
+
+    /// What refills leave alone.
+    public long mergeFloor() {
+        return 3 * mergeJobBlocks();
+    }
+
     /// The largest run that a commit writes.
     public long commitLogBlocks() {
         return metadataTarget();
@@ -69,6 +82,6 @@ public record ReservePolicy(long metadataBlocks, long dataBlocks) {
     /// for, a volume is tight before it is useless.
     public long reserve(int mounts) {
         long each = metadataTarget() + commitLogBlocks() + mergeJobBlocks();
-        return Math.min(metadataBlocks / 2, mergeJobBlocks() + Math.max(1, mounts) * each);
+        return Math.min(metadataBlocks / 2, 2 * mergeJobBlocks() + Math.max(1, mounts) * each);
     }
 }

@@ -60,7 +60,7 @@ class SpacePoolsTest {
     @Property
     void reserve_leaves_a_device_usable(@ForAll @IntRange(min = 1024, max = 1 << 22) int blocks) {
         var policy = new ReservePolicy(blocks, 1 << 20);
-        assertThat(policy.reserve(1)).isLessThanOrEqualTo(blocks / 10 + 1);
+        assertThat(policy.reserve(1)).isLessThanOrEqualTo(blocks / 9);
         assertThat(policy.reserve(1)).isGreaterThanOrEqualTo(policy.metadataTarget() + policy.commitLogBlocks() + 2 * policy.mergeJobBlocks());
         assertThat(policy.reserve(3)).isLessThanOrEqualTo(blocks / 2);
     }

@@ -25,7 +25,6 @@ final class MergePlanner {
     static final int JOBS_MAX = 2;
     /// Fewer logs are not worth a merge: readers ask every log, but merging rewrites what it overlaps.
     static final int LOGS_MIN = 4;
-    static final int ROUND_LOGS_MAX = 32;
     /// Small commits live in the manifest itself; these many weigh as much as one log.
     static final int INLINE_PER_LOG = 16;
     static final long ROUND_INLINE_BYTES_MAX = 4 << 20;
@@ -128,7 +127,7 @@ final class MergePlanner {
         for (var run : state.runs().logs()) {
             if (Runs.isInline(run)) inlineBytes += run.getInlineBlock().size();
             else full++;
-            if (!oldest.isEmpty() && (full > ROUND_LOGS_MAX || inlineBytes > ROUND_INLINE_BYTES_MAX)) break;
+            if (!oldest.isEmpty() && (full > state.pools().policy().roundLogs() || inlineBytes > ROUND_INLINE_BYTES_MAX)) break;
             oldest.add(run);
         }
         return oldest;

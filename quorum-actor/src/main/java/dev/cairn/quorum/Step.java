@@ -103,7 +103,7 @@ final class Step {
         if (data) grantedData = pools.chooseData(policy.dataTarget() - pools.dataShare(holder).blocks(), GRANT_EXTENTS_MAX);
         if (metadata) {
             // Merging is what brings space back, so its jobs come first: mounts never get the last blocks.
-            long spare = pools.metadataFreeBlocks() - MergePlanner.JOBS_MAX * policy.mergeJobBlocks();
+            long spare = pools.metadataFreeBlocks() - policy.mergeFloor();
             long missing = Math.min(spare, policy.metadataTarget() - pools.metadataShare(holder).blocks());
             // A swap may be due before the grant, and another one when the grant has emptied the pool.
             for (int pool = 0; pool < 2 && missing > 0; pool++) {

@@ -16,6 +16,38 @@ class ServerHistoryTest {
         var volume = new SimulatedVolume(run.getCurrentRepetition());
         play(volume, 1_000);
         volume.checkReads();
+
+    }
+
+    /// Long lives without accidents: everything goes down the levels, several jobs at once, in a volume that gets full.
+    @RepeatedTest(8)
+    void merging_never_loses_and_never_revives(RepetitionInfo run) {
+        var volume = new SimulatedVolume(1_000 + run.getCurrentRepetition());
+        for (int i = 0; i < 3; i++) volume.register(i, i);
+        for (int step = 0; step < 1_600; step++) {
+            if (volume.mounts.size() < 3) volume.register(step, step);
+            var mount = volume.mounts.get(volume.random.nextInt(volume.mounts.size()));
+            int dice = volume.random.nextInt(100);
+            if (dice < 50) volume.write(mount);
+            else if (dice < 60) volume.commit(mount, false);
+            else if (dice < 78) volume.claim(mount);
+            else if (dice < 99) volume.finishJob(mount);
+            else volume.tick(4_000_000_000L);
+            if (step % 5 == 0) volume.checkSpace();
+            if (step % 20 == 0) volume.checkReads();
+        }
+        volume.checkReads();
+        // And once they have written enough, what is free is what live items leave free, but for the cheap rest.
+        for (int i = 0; i < 300; i++) {
+            volume.tick(500_000_000L);
+            for (var mount : volume.mounts) {
+                volume.claim(mount);
+                volume.finishJob(mount);
+            }
+        }
+        volume.checkReads();
+        volume.checkSpace();
+        assertThat(volume.state.report().getMetadata().getUsed()).isLessThan(2 * volume.committed.size() + 50);
     }
 
     @RepeatedTest(5)
@@ -32,11 +64,12 @@ class ServerHistoryTest {
             if (reply != null && reply.hasLockGranted()) mount.locks.put(lock, reply.getLockGranted().getWriteSeq());
             assertThat(mount.locks).containsKey(lock);
         }
+        volume.commit(mount, false);
         for (int key : new ArrayList<>(volume.committed.keySet())) {
             var lock = dev.cairn.proto.LockName.newBuilder().setKind(dev.cairn.proto.LockName.Kind.INODE_GROUP)
                     .setGroup(key / SimulatedVolume.KEYS_PER_LOCK).build();
             mount.dirty.put(key, new SimulatedVolume.Version(key, Math.max(mount.seqs.peek(), mount.locks.get(lock)), true));
-            if (mount.dirty.size() == 40) deleted(volume, mount);
+            if (mount.dirty.size() == 24) deleted(volume, mount);
         }
         deleted(volume, mount);
         for (int i = 0; i < 400; i++) {

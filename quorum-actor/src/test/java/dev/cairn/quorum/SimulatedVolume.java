@@ -37,7 +37,7 @@ import java.util.TreeMap;
 /// A whole volume on one thread: the real core of the server, mounts that write items under locks, and merge workers, over
 /// a device that is a map from run ids to items. It knows what was committed, so it can tell what reading must find.
 final class SimulatedVolume {
-    static final int ITEMS_PER_BLOCK = 4, KEYS = 600, KEYS_PER_LOCK = 50;
+    static final int ITEMS_PER_BLOCK = 2, KEYS = 900, KEYS_PER_LOCK = 50;
     static final VolumeGeometry GEOMETRY = VolumeGeometry.newBuilder().setFsid(77).setMetadataBlocks(1024).setMetadataFirst(2)
             .setDataBlocks(8192).setDataFirst(1).build();
 
@@ -75,6 +75,7 @@ final class SimulatedVolume {
         final ArrayDeque<Long> seqs = new ArrayDeque<>();
         final List<MergeJob> jobs = new ArrayList<>();
         long nr;
+        boolean committing;
 
         Mount(int node, long incarnation) {
             this.node = node;
@@ -130,7 +131,7 @@ final class SimulatedVolume {
 
     private void revoked(ServerMessage message) {
         var mount = mount(message.getRid());
-        if (mount == null) return;     // crashed
+        if (mount == null || mount.committing) return;     // crashed; or it will be asked again
         var name = message.getRevokeLock().getName();
         var rest = new ArrayList<>(mail);
         mail.clear();
@@ -163,6 +164,8 @@ final class SimulatedVolume {
 
     /// Writes or deletes a few keys under their lock, when it is to be had now.
     void write(Mount mount) {
+        // A transaction ends before it outgrows the share.
+        if (blocks(mount.dirty.size() + mount.carried.size() + 8) > state.pools().policy().commitLogBlocks()) commit(mount, false);
         int key = random.nextInt(KEYS);
         var lock = LockName.newBuilder().setKind(LockName.Kind.INODE_GROUP).setGroup(key / KEYS_PER_LOCK).build();
         if (!mount.locks.containsKey(lock)) {
@@ -178,6 +181,13 @@ final class SimulatedVolume {
     }
 
     void commit(Mount mount, boolean inline) {
+        if (mount.committing) return;
+        mount.committing = true;
+        commitNow(mount, inline);
+        mount.committing = false;
+    }
+
+    private void commitNow(Mount mount, boolean inline) {
         var items = new TreeMap<>(mount.dirty);
         inline &= items.size() <= ITEMS_PER_BLOCK && !items.isEmpty();
         var replaced = List.<Long>of();
@@ -191,13 +201,7 @@ final class SimulatedVolume {
             if (!inline) {
                 space = mount.share.takeMetadata(blocks(items.size()));
                 if (space == null) {
-                    var refilled = mount.ask(ServerRequest.newBuilder().setRefill(Refill.newBuilder().setMetadata(true)));
-                    mount.share.granted(refilled.getRefilled());
-                    space = mount.share.takeMetadata(blocks(items.size()));
-                    if (space == null) {     // only merging can help; the simulation goes on as if the mount died
-                        mounts.remove(mount);
-                        return;
-                    }
+                    space = waitForSpace(mount, blocks(items.size()));
                 }
                 mount.share.writtenMetadata(space);
             }
@@ -224,6 +228,22 @@ final class SimulatedVolume {
         mount.dirty.clear();
         mount.seqs.poll();
         mount.seqs.add(reply.getCommitted().getNextSeq());
+    }
+
+    /// A transaction that finds too little in hand asks for more; on a full volume it waits for merging, and never in vain.
+    private List<Extent> waitForSpace(Mount mount, int blocks) {
+        for (int i = 0; i < 200; i++) {
+            mount.share.granted(mount.ask(ServerRequest.newBuilder().setRefill(Refill.newBuilder().setMetadata(true))).getRefilled());
+            var space = mount.share.takeMetadata(blocks);
+            if (space != null) return space;
+            check(blocks <= state.pools().policy().metadataTarget(), "a transaction of " + blocks + " blocks");
+            for (var worker : List.copyOf(mounts)) {
+                claim(worker);
+                finishJob(worker);
+            }
+            tick(1_000_000_000L);
+        }
+        throw new AssertionError("no space comes back: " + state.report() + state.pools().metadataFreed());
     }
 
     void data(Mount mount) {
