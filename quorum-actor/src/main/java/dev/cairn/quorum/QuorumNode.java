@@ -101,7 +101,7 @@ public final class QuorumNode {
         ActorSystem<Void> system;
         try {
             system = ActorSystem.create(Behaviors.empty(), systemName(settings.fsid), config(settings));
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | LinkageError e) {
             opening.thenAccept(RatisJournal::close);
             throw new QuorumException("the cluster of slot %d cannot start: %s".formatted(settings.self, e.getMessage()), e);
         }

@@ -159,7 +159,7 @@ public final class ServerEntity extends AbstractBehavior<ServerEntity.Command> {
         term = null;
         waiting.clear();
         timers.cancel(Timer.TICK);
-        getContext().getSystem().receptionist().tell(Receptionist.deregister(
+        if (status.phase() == Phase.SERVING) getContext().getSystem().receptionist().tell(Receptionist.deregister(
                 ServerProtocol.serviceKey(settings.fsid), ingress));
         if (status.phase() == Phase.REFUSED) return this;
         var why = cause == null ? "the server's term ended" : reason(cause);

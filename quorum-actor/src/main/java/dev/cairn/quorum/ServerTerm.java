@@ -1,11 +1,14 @@
 package dev.cairn.quorum;
 
+import dev.cairn.allocator.HolderId;
 import dev.cairn.proto.ServerEvent;
 import dev.cairn.proto.ServerMessage;
 import dev.cairn.proto.ServerSnapshot;
 import dev.cairn.quorum.ServerStatus.Phase;
 import dev.cairn.transaction.ServerProtocol.FromMount;
 import dev.cairn.transaction.ServerProtocol.ToMount;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -210,6 +213,14 @@ final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEv
     }
 
     private ServerStatus status(ServerState state) {
-        return ServerStatus.of(Phase.SERVING, snapshotTrouble, settings.slot());
+        var runs = state.runs();
+        var runsByLevel = new ArrayList<Integer>();
+        runsByLevel.add(runs.logs().size());
+        for (int level = 1; level <= runs.deepest(); level++) runsByLevel.add(runs.level(level).size());
+        var space = state.report();
+        return new ServerStatus(Phase.SERVING, snapshotTrouble, Instant.now(), state.term(), settings.slot(),
+                state.mountCount(), space, state.pools().metadataLow(state.mountCount()),
+                state.mounts().keySet().stream().anyMatch(rid -> state.pools().dataLow(HolderId.mount(rid))),
+                List.copyOf(runsByLevel), runs.weight(0), requests, batches);
     }
 }

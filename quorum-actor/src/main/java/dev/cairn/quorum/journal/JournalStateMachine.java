@@ -43,6 +43,8 @@ final class JournalStateMachine extends BaseStateMachine {
         /// So many bytes of log since the latest image.
         void logGrown(long bytes);
 
+        void closed();
+
         void shutDown();
     }
 
@@ -148,6 +150,11 @@ final class JournalStateMachine extends BaseStateMachine {
     @Override
     public void notifyServerShutdown(RoleInfoProto role, boolean all) {
         listener.shutDown();
+    }
+
+    @Override
+    public void close() {
+        listener.closed();
     }
 
     static Message message(MessageLite message) {

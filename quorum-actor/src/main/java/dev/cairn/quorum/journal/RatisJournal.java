@@ -81,6 +81,7 @@ public final class RatisJournal implements AutoCloseable {
         final AcknowledgedIndex acknowledged;
         final RaftServer server;
         volatile boolean closing;
+        final CompletableFuture<Long> stateMachineClosed = new CompletableFuture<>();
 
         Peer() throws IOException {
             Files.createDirectories(settings.directory);
@@ -144,6 +145,11 @@ public final class RatisJournal implements AutoCloseable {
         }
 
         @Override
+        public void closed() {
+            stateMachineClosed.complete(System.nanoTime());
+        }
+
+        @Override
         public void shutDown() {
             if (!closing) fail(this, new IOException("the Raft peer has stopped"));
         }
@@ -178,7 +184,8 @@ public final class RatisJournal implements AutoCloseable {
         }
 
         private void wakeIdleLogWriter() {
-            if (server.getLifeCycleState() == LifeCycle.State.RUNNING) return;
+            // The log is closed soon after it; woken before that, the writer would complain.
+            if (!stateMachineClosed.isDone() || System.nanoTime() - stateMachineClosed.join() < 100_000_000L) return;
             var name = self + "@" + groupId + "-SegmentedRaftLogWorker";
             for (var thread : Thread.getAllStackTraces().keySet())
                 if (thread.getName().equals(name) && thread.getState() == Thread.State.TIMED_WAITING) thread.interrupt();
@@ -208,8 +215,12 @@ public final class RatisJournal implements AutoCloseable {
     ///
     /// @throws JournalException saying which file is damaged, or why the peer cannot start
     public static RatisJournal open(Settings settings) {
-        // Ratis ends the process when gRPC cannot listen. Afterwards that is an exception.
+        // Ratis ends the process when gRPC cannot listen, and takes every uncaught exception of any thread, its own or not,
+        // for a reason to end it as well.
+        var handler = Thread.getDefaultUncaughtExceptionHandler();
         ExitUtils.disableSystemExit();
+        ExitUtils.setTerminateOnUncaughtException(false);
+        Thread.setDefaultUncaughtExceptionHandler(handler);
         var journal = new RatisJournal(settings);
         journal.start();
         return journal;

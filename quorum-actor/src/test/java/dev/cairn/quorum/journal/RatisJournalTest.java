@@ -82,7 +82,7 @@ class RatisJournalTest {
         try (var journal = open(directory)) {
             long epoch = claim(journal).getEpoch();
             long next = 1;
-            for (int round = 0; round < 40; round++) {
+            for (int round = 0; round < 25; round++) {
                 var appends = new CompletableFuture<?>[20];
                 for (int i = 0; i < appends.length; i++, next += 2)
                     appends[i] = journal.submit(append(epoch, next, 2, 50_000));
@@ -90,10 +90,10 @@ class RatisJournalTest {
                 submit(journal, snapshot(next - 2, 0, 1, 200_000));
             }
             org.awaitility.Awaitility.await().untilAsserted(() -> assertThat(Journals.bytesIn(directory))
-                    .as("80 MB were written").isLessThan(24L << 20));
+                    .as("50 MB were written").isLessThan(24L << 20));
         }
         try (var journal = open(directory)) {
-            assertThat(claim(journal).getHighestSequenceNr()).isEqualTo(1600);
+            assertThat(claim(journal).getHighestSequenceNr()).isEqualTo(1000);
             assertThat(journal.state().events(ID, 1, 10_000)).hasSize(1);
         }
     }
@@ -138,8 +138,9 @@ class RatisJournalTest {
     @Test
     void a_missing_log_is_an_error() throws Exception {
         fill(5);
-        var segment = Journals.openSegment(directory);
-        Files.delete(segment);
+        // The image that a clean stop writes holds the same events: alone, neither would be missed.
+        Files.delete(Journals.openSegment(directory));
+        Files.delete(Journals.find(directory, "snapshot."));
         assertThatThrownBy(() -> open(directory)).isInstanceOf(JournalException.class).hasMessageContaining("acknowledged");
     }
 
