@@ -18,24 +18,36 @@ final class FuseMetrics {
         Duration.ofSeconds(10)};
 
     private final MeterRegistry registry;
+    private final String mount;
+    private final Gauge inFlight, knownInodes;
     /// By opcode; made when an opcode is first seen, so that what never happens fills no page of metrics.
     private final AtomicReferenceArray<Timer> timers = new AtomicReferenceArray<>(FuseProtocol.OPCODES);
     private final LongAdder started = new LongAdder(), ended = new LongAdder();
     private final Counter bytesRead, bytesWritten, malformed, failures;
 
-    FuseMetrics(MeterRegistry registry, KnownInodes known) {
+    /// @param mount the mount point: a node may have several
+    FuseMetrics(MeterRegistry registry, String mount, KnownInodes known) {
         this.registry = registry;
-        Gauge.builder("cairn_fuse_requests_in_flight", this, m -> m.started.sum() - m.ended.sum())
-                .description("Kernel requests that have not been answered yet").register(registry);
-        Gauge.builder("cairn_fuse_known_inodes", known, KnownInodes::size)
+        this.mount = mount;
+        inFlight = Gauge.builder("cairn_fuse_requests_in_flight", this, m -> m.started.sum() - m.ended.sum())
+                .tag("mount", mount).description("Kernel requests that have not been answered yet").register(registry);
+        knownInodes = Gauge.builder("cairn_fuse_known_inodes", known, KnownInodes::size).tag("mount", mount)
                 .description("Inodes that the kernel has in its caches or in use").register(registry);
-        bytesRead = Counter.builder("cairn_fuse_read_bytes").description("File data given to the kernel").register(registry);
-        bytesWritten = Counter.builder("cairn_fuse_written_bytes").description("File data taken from the kernel")
-                .register(registry);
-        malformed = Counter.builder("cairn_fuse_malformed_requests")
-                .description("Requests that do not follow the protocol").register(registry);
-        failures = Counter.builder("cairn_fuse_unexpected_failures")
-                .description("Requests answered with EIO because of a bug; the log has the stack").register(registry);
+        bytesRead = counter("cairn_fuse_read_bytes", "File data given to the kernel");
+        bytesWritten = counter("cairn_fuse_written_bytes", "File data taken from the kernel");
+        malformed = counter("cairn_fuse_malformed_requests", "Requests that do not follow the protocol");
+        failures = counter("cairn_fuse_unexpected_failures",
+                "Requests answered with EIO because of a bug; the log has the stack");
+    }
+
+    private Counter counter(String name, String description) {
+        return Counter.builder(name).tag("mount", mount).description(description).register(registry);
+    }
+
+    /// The session has ended. Gauges speak of it alone; counters and timers go on with the next mount at the same place.
+    void close() {
+        registry.remove(inFlight);
+        registry.remove(knownInodes);
     }
 
     void started() {
@@ -68,7 +80,7 @@ final class FuseMetrics {
         var timer = timers.get(at);
         if (timer != null) return timer;
         // Two threads may get here; the registry gives both the same timer.
-        timer = Timer.builder("cairn_fuse_requests").tag("opcode", FuseProtocol.name(at))
+        timer = Timer.builder("cairn_fuse_requests").tag("mount", mount).tag("opcode", FuseProtocol.name(at))
                 .description("Kernel requests, from reading to answering").serviceLevelObjectives(BUCKETS)
                 .register(registry);
         timers.set(at, timer);

@@ -23,7 +23,7 @@ final class FuseMount {
     private final int fd;
     private final String fusermount;        // null: mounted by mount(2)
 
-    private FuseMount(Path point, int fd, String fusermount) {
+    FuseMount(Path point, int fd, String fusermount) {
         this.point = point;
         this.fd = fd;
         this.fusermount = fusermount;
@@ -32,7 +32,8 @@ final class FuseMount {
     /// Mounts, after removing what a killed node has left at the same place.
     static FuseMount mount(Path directory, MountOptions options) throws IOException {
         var point = prepare(directory);
-        return Linux.effectiveUid() == 0 ? asRoot(point, options) : byFusermount(point, options, findFusermount());
+        return Linux.effectiveUid() == 0 ? asRoot(point, options)
+                : byFusermount(point, options, findFusermount(System.getenv("PATH")));
     }
 
     /// The connection's descriptor; closed by its owner when nobody reads or writes it any more.
@@ -61,7 +62,7 @@ final class FuseMount {
 
     /// fusermount3 is setuid root: it opens /dev/fuse, mounts, and sends the descriptor through a socket that it inherits.
     static FuseMount byFusermount(Path point, MountOptions options, String fusermount) throws IOException {
-        int[] sockets = Linux.socketPair();
+        int[] sockets = Linux.socketPair(Linux.SOCK_STREAM);
         int[] errors = Linux.pipe();
         int fd, pid, status = 0;
         try {
@@ -84,8 +85,7 @@ final class FuseMount {
         return new FuseMount(point, fd, fusermount);
     }
 
-    static String findFusermount() throws IOException {
-        var path = System.getenv("PATH");
+    static String findFusermount(String path) throws IOException {
         for (var directory : (path == null ? "/usr/bin:/bin" : path).split(File.pathSeparator)) {
             var file = new File(directory, "fusermount3");
             if (file.canExecute()) return file.getPath();
@@ -136,7 +136,7 @@ final class FuseMount {
 
     private static void detach(Path point) throws IOException {
         if (Linux.effectiveUid() == 0) Linux.umount2(point.toString(), Linux.MNT_DETACH);
-        else run(findFusermount(), "-u", "-z", "--", point.toString());
+        else run(findFusermount(System.getenv("PATH")), "-u", "-z", "--", point.toString());
     }
 
     /// statfs(2), which always asks the file system: attributes might come from the kernel's cache of a dead mount. One

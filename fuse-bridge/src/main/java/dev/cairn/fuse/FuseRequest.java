@@ -5,6 +5,7 @@ import static dev.cairn.fuse.FuseProtocol.*;
 import dev.cairn.block.DeviceException;
 import dev.cairn.filesystem.DataPlan;
 import dev.cairn.filesystem.DirectorySink;
+import dev.cairn.filesystem.FileSystem;
 import dev.cairn.filesystem.Inode;
 import dev.cairn.filesystem.OperationKind;
 import dev.cairn.filesystem.Outcome;
@@ -44,7 +45,7 @@ final class FuseRequest extends Operation implements DirectorySink {
     private static final int BODY_AT = OUT_HEADER_BYTES;
 
     /// What the operation being made is for.
-    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE }
+    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE, PLAN_ZERO }
 
     private enum Next { ENDED, SUBMIT, ELSEWHERE }
 
@@ -199,6 +200,14 @@ final class FuseRequest extends Operation implements DirectorySink {
                 if (kind == null) return answer(Errno.ENOSYS);
                 stage = Stage.ANSWER;
                 if (kind.hold() != Hold.READ) now = now();
+                if (opcode == FALLOCATE && has(FALLOCATE_BYTES)
+                        && (argU32(FALLOCATE_MODE) & (FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_ZERO_RANGE)) != 0) {
+                    // The zeros at the ends of the range go to the device first; no write may come between.
+                    stage = Stage.PLAN_ZERO;
+                    kind = OperationKind.READ;
+                    inGate = true;
+                    if (!session.gate.enter(node, this)) return false;
+                }
             }
         }
         return goOn(On.READER);
@@ -297,15 +306,17 @@ final class FuseRequest extends Operation implements DirectorySink {
     }
 
     private Next afterOperation(On thread) {
+        Next next;
         try {
-            return afterStage(thread);
+            next = afterStage(thread);
         } catch (RuntimeException | Error e) {
             unexpected(e);
             plan.release();
             if (!answered) answer(Errno.EIO);
-            if (inGate) leaveGate();
-            return Next.ENDED;
+            next = Next.ENDED;
         }
+        if (next == Next.ENDED && inGate) leaveGate();
+        return next;
     }
 
     private Next afterStage(On thread) {
@@ -315,6 +326,7 @@ final class FuseRequest extends Operation implements DirectorySink {
             case PLAN_READ -> afterReadPlan(thread);
             case PLAN_WRITE -> afterWritePlan(thread);
             case FINISH_WRITE -> afterFinish();
+            case PLAN_ZERO -> afterZeroPlan(thread);
             case ABANDON_WRITE -> {
                 if (error != null) log.error("inode {}: blocks of a failed write cannot be returned ({}); they are when the "
                         + "mount ends", node, error);
@@ -358,6 +370,24 @@ final class FuseRequest extends Operation implements DirectorySink {
         plan.release();
         session.metrics.read(bytes);
         return Next.ENDED;
+    }
+
+    private Next afterZeroPlan(On thread) {
+        if (error != null) return ended(error);
+        if (plan.segments() > 0) {
+            if (thread == On.COORDINATOR) return Next.ELSEWHERE;
+            try {
+                session.dataIo.write(plan, null);
+            } catch (DeviceException e) {
+                log.error("inode {}: zeros at {} cannot be written: {}", node, plan.offset(), e.getMessage());
+                plan.release();
+                return ended(Errno.EIO);
+            }
+        }
+        plan.release();
+        stage = Stage.ANSWER;
+        kind = RequestDecoder.kind(this);
+        return Next.SUBMIT;
     }
 
     private void planWrite() {
@@ -409,7 +439,6 @@ final class FuseRequest extends Operation implements DirectorySink {
 
     private Next endedWrite() {
         endWrite();
-        leaveGate();
         return Next.ENDED;
     }
 
@@ -453,6 +482,8 @@ final class FuseRequest extends Operation implements DirectorySink {
                 case FINISH_WRITE -> outcome = session.fileSystem.finishWrite(tx, plan, now,
                         (argU32(IO_FLAGS) & WRITE_KILL_SUIDGID) != 0);
                 case ABANDON_WRITE -> session.fileSystem.abandonWrite(tx, plan);
+                case PLAN_ZERO -> session.fileSystem.planZero(tx, node, argU64(FALLOCATE_OFFSET),
+                        argU64(FALLOCATE_LENGTH), plan);
                 case COMMIT -> throw new IllegalStateException("a commit is not an operation");
             }
         } catch (NotReady | Errno.Failure e) {

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -14,7 +15,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
-import org.agrona.concurrent.ManyToManyConcurrentArrayQueue;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -74,7 +74,8 @@ public final class FuseSession {
 
     private final FuseMount mount;
     private final InitNegotiation negotiated;
-    private final ManyToManyConcurrentArrayQueue<FuseRequest> idle = new ManyToManyConcurrentArrayQueue<>(IDLE_SLOTS_MAX);
+    /// Guarded by itself; touched only when a request leaves its reader.
+    private final ArrayDeque<FuseRequest> idle = new ArrayDeque<>();
     private final AtomicInteger readersLeft;
     private final Away away = new Away();
     private volatile End end = End.UNMOUNTED;
@@ -86,13 +87,18 @@ public final class FuseSession {
     /// @throws IOException with a message for the user, when mounting is not possible
     public static FuseSession start(Settings settings, FileSystem fileSystem, DataIo dataIo, Submitter submitter,
             MeterRegistry registry, Consumer<End> onEnd) throws IOException {
-        var mount = FuseMount.mount(settings.directory(), settings.mount());
+        return on(FuseMount.mount(settings.directory(), settings.mount()), settings, fileSystem, dataIo, submitter, registry,
+                onEnd);
+    }
+
+    static FuseSession on(FuseMount mount, Settings settings, FileSystem fileSystem, DataIo dataIo, Submitter submitter,
+            MeterRegistry registry, Consumer<End> onEnd) throws IOException {
         FuseSession session;
         try {
             var negotiated = handshake(mount, settings.cache());
             mount.raiseReadAhead();
             session = new FuseSession(settings, fileSystem, dataIo, submitter, registry, mount, negotiated);
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | Error e) {
             mount.abort();
             Linux.close(mount.fd());
             throw e;
@@ -112,7 +118,7 @@ public final class FuseSession {
         this.negotiated = negotiated;
         cache = settings.cache();
         encoder = new ReplyEncoder(cache);
-        metrics = new FuseMetrics(registry, known);
+        metrics = new FuseMetrics(registry, mount.point().toString(), known);
         readersLeft = new AtomicInteger(settings.readers());
         var count = new AtomicInteger();
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()
@@ -189,12 +195,21 @@ public final class FuseSession {
     }
 
     FuseRequest take() {
-        var request = idle.poll();
+        FuseRequest request;
+        synchronized (idle) {
+            request = idle.pollLast();       // the one whose memory was touched last
+        }
         return request != null ? request : new FuseRequest(this);
     }
 
     void give(FuseRequest request) {
-        if (!idle.offer(request)) request.close();
+        synchronized (idle) {
+            if (idle.size() < IDLE_SLOTS_MAX) {
+                idle.addLast(request);
+                return;
+            }
+        }
+        request.close();
     }
 
     void wentAway() {
@@ -246,7 +261,7 @@ public final class FuseSession {
             var request = take();
             for (;;) {
                 long n = request.read(fd());
-                if (n < 0) {
+                if (n <= 0) {
                     // ENOENT: the request was interrupted before it could be read.
                     if (n == -Linux.EINTR || n == -Linux.ENOENT || n == -Linux.EAGAIN) continue;
                     give(request);
@@ -269,7 +284,7 @@ public final class FuseSession {
 
     private void lost(int errno) {
         switch (errno) {
-            case Linux.ENODEV -> {}
+            case Linux.ENODEV, 0 -> {}
             case Linux.ECONNABORTED -> end = End.ABORTED;
             default -> {
                 log.error("{}: reading from the kernel failed: {}", mount.point(), Linux.describe(errno));
@@ -292,12 +307,16 @@ public final class FuseSession {
             // While somebody may still answer, the descriptor must not become another file's.
             if (all) {
                 Linux.close(mount.fd());
-                for (FuseRequest request; (request = idle.poll()) != null; ) request.close();
+                synchronized (idle) {
+                    idle.forEach(FuseRequest::close);
+                    idle.clear();
+                }
             } else log.error("{}: requests were not answered within {} s after the mount ended", mount.point(),
                     DRAIN_MAX.toSeconds());
         } catch (InterruptedException e) {
             log.warn("{}: interrupted while the session was ending", mount.point());
         } finally {
+            metrics.close();
             ended.complete(end);
         }
     }

@@ -190,12 +190,14 @@ final class Linux {
 
     // ---- for fusermount3: a child process that inherits one end of a socket, and the file descriptor it sends
 
-    /// Two connected stream sockets; both are inherited by children.
-    static int[] socketPair() throws IOException {
+    static final int SOCK_STREAM = 1, SOCK_SEQPACKET = 5;
+
+    /// Two connected sockets; both are inherited by children.
+    static int[] socketPair(int type) throws IOException {
         try (var arena = Arena.ofConfined()) {
             var errno = errnoMemory(arena);
             var pair = arena.allocate(JAVA_INT, 2);
-            int r = result((int) SOCKETPAIR.invokeExact(errno, 1 /* AF_UNIX */, 1 /* SOCK_STREAM */, 0, pair), errno);
+            int r = result((int) SOCKETPAIR.invokeExact(errno, 1 /* AF_UNIX */, type, 0, pair), errno);
             if (r < 0) throw new IOException("socketpair: " + describe(-r));
             return new int[] {pair.getAtIndex(JAVA_INT, 0), pair.getAtIndex(JAVA_INT, 1)};
         } catch (IOException e) {
