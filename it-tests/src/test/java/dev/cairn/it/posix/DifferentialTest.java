@@ -1,0 +1,97 @@
+package dev.cairn.it.posix;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// The same random calls on the volume under test and on a file system of the kernel (`-Dcairn.posix.reference`, or
+/// else the directory for temporary files): every answer and everything left behind is the same.
+///
+/// A failure names its seed (`-Dcairn.seed` plays that one alone) and the shortest part of its calls that still fails.
+/// `-Dcairn.long` plays a million calls.
+@ExtendWith(VolumeUnderTest.class)
+@Timeout(value = 4, unit = TimeUnit.HOURS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class DifferentialTest {
+    private static final int CALLS = 2000, COMPARE_ALL_EVERY = 200, SHRINK_TRIES = 600;
+    private static final Path REFERENCE = Path.of(System.getProperty("cairn.posix.reference", System.getProperty("java.io.tmpdir")));
+
+    private record Difference(int at, String text) {}
+
+    private static int worlds;
+    private int umask;
+
+    @BeforeEach
+    void noMask() {
+        umask = Posix.umask(0);
+    }
+
+    @AfterEach
+    void maskAgain() {
+        Posix.umask(umask);
+    }
+
+    static LongStream seeds() {
+        var given = Long.getLong("cairn.seed");
+        if (given != null) return LongStream.of(given);
+        // Two that are always the same, and what chance brings: a failure says what it was.
+        long fresh = System.nanoTime();
+        return System.getProperty("cairn.long") == null ? LongStream.of(1, 2, fresh)
+                : new SplittableRandom(fresh).longs(1_000_000 / CALLS);
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void two_file_systems_answer_alike(long seed) {
+        var calls = RandomCall.sequence(seed, CALLS);
+        var found = difference(calls);
+        if (found.isEmpty()) return;
+        var upToThere = calls.subList(0, Math.min(calls.size(), found.get().at + 1));
+        var smallest = Shrink.smallest(upToThere, some -> difference(some).isPresent(), SHRINK_TRIES);
+        throw new AssertionError("seed %d, %s%nand in short:%n  %s%n%s".formatted(seed, found.get().text,
+                smallest.stream().map(Object::toString).collect(Collectors.joining("\n  ")),
+                difference(smallest).map(Difference::text).orElse("(which does not fail every time)")));
+    }
+
+    /// Plays the calls on both and tells the first difference.
+    private static Optional<Difference> difference(List<RandomCall> calls) {
+        var name = "/differential-" + ProcessHandle.current().pid() + "-" + ++worlds;
+        try (var tested = new World(VolumeUnderTest.directory() + name); var reference = new World(REFERENCE + name + "-reference")) {
+            for (int i = 0; i < calls.size(); i++) {
+                var expected = calls.get(i).on(reference);
+                var actual = calls.get(i).on(tested);
+                if (!actual.equals(expected))
+                    return Optional.of(new Difference(i, "call %d, %s:%n  expected %s%n  was      %s".formatted(i, calls.get(i), expected, actual)));
+                if (i % COMPARE_ALL_EVERY == 0 || i == calls.size() - 1) {
+                    var all = reference.everything();
+                    var here = tested.everything();
+                    if (!here.equals(all)) return Optional.of(new Difference(i, "after call %d:%n%s".formatted(i, unlike(all, here))));
+                }
+            }
+            return Optional.empty();
+        }
+    }
+
+    private static String unlike(List<String> expected, List<String> actual) {
+        return expected.stream().filter(line -> !actual.contains(line)).map(line -> "  expected " + line + "\n").collect(Collectors.joining())
+                + actual.stream().filter(line -> !expected.contains(line)).map(line -> "  was      " + line + "\n").collect(Collectors.joining());
+    }
+
+    @Test
+    void a_failing_list_is_shrunk_to_what_makes_it_fail() {
+        var numbers = LongStream.range(0, 1000).boxed().toList();
+        assertThat(Shrink.smallest(numbers, some -> some.containsAll(List.of(17L, 500L, 999L)), 10_000)).containsExactly(17L, 500L, 999L);
+    }
+}

@@ -1,0 +1,162 @@
+package dev.cairn.it.posix;
+
+import static dev.cairn.it.posix.Linux.*;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.zip.CRC32C;
+
+/// A directory on one file system on which a sequence of [RandomCall] is played: its open files, its users, and how
+/// everything in it looks.
+final class World implements AutoCloseable {
+    static final int SLOTS = 6, USERS = 3;
+
+    private final String top;
+    private final Posix[] users;
+    private final int[] slots = new int[SLOTS];
+
+    /// Plain users need root; without it every call is made by whoever runs the test.
+    World(String top) {
+        this.top = top;
+        var self = Posix.SELF;
+        users = Posix.isRoot()
+                ? new Posix[] {self, Posix.as(PosixTest.ALICE, PosixTest.ALICE, PosixTest.STAFF), Posix.as(PosixTest.BOB, PosixTest.STAFF)}
+                : new Posix[] {self, self, self};
+        Arrays.fill(slots, -1);
+        PosixTest.ok(self.mkdir(top, 0777));
+    }
+
+    Posix user(int number) {
+        return users[number];
+    }
+
+    String path(String name) {
+        return top + "/" + name;
+    }
+
+    int slot(int number) {
+        return slots[number];
+    }
+
+    /// Puts an open file into a slot and closes the one that was there.
+    String put(int number, long fd) {
+        if (fd < 0) return answer(fd);
+        close(number);
+        slots[number] = (int) fd;
+        return "open";
+    }
+
+    String close(int number) {
+        if (slots[number] < 0) return "nothing to close";
+        long result = Posix.SELF.close(slots[number]);
+        slots[number] = -1;
+        return answer(result);
+    }
+
+    /// What stat says, but for what file systems may see differently: blocks, sizes of directories, the time of day.
+    String look(String name) {
+        var stat = Posix.SELF.lstat(path(name));
+        return stat == null ? answer(Posix.SELF.statAnswer(path(name), AT_SYMLINK_NOFOLLOW)) : look(stat);
+    }
+
+    static String look(Stat stat) {
+        return "%o links %d owner %d:%d%s%s".formatted(stat.mode(), stat.nlink(), stat.uid(), stat.gid(),
+                stat.type() == S_IFDIR ? "" : " size " + stat.size(), stat.mtime().getEpochSecond() < 1_000_000 ? " mtime " + stat.mtime() : "");
+    }
+
+    /// Everything below the top, one line for each name.
+    List<String> everything() {
+        var lines = new ArrayList<String>();
+        everything("", lines);
+        for (int i = 0; i < SLOTS; i++)
+            if (slots[i] >= 0) {
+                var stat = Posix.SELF.fstat(slots[i]);
+                lines.add("slot " + i + ": " + look(stat) + (stat.type() == S_IFREG ? " " + content(slots[i]) : ""));
+            }
+        return lines;
+    }
+
+    private void everything(String below, List<String> lines) {
+        for (var entry : new TreeSet<>(names(below))) {
+            var name = below.isEmpty() ? entry : below + "/" + entry;
+            var stat = Posix.SELF.lstat(path(name));
+            if (stat == null) {
+                lines.add(name + ": listed, but " + look(name));
+                continue;
+            }
+            lines.add(name + ": " + look(stat) + (stat.type() == S_IFREG ? " " + content(name) : "")
+                    + (stat.type() == S_IFLNK ? " -> " + Posix.SELF.readlink(path(name)) : "") + " " + xattrs(name));
+            if (stat.type() == S_IFDIR) everything(name, lines);
+        }
+    }
+
+    /// The names in a directory, as they come.
+    List<String> names(String name) {
+        long fd = Posix.SELF.open(path(name), O_RDONLY | O_DIRECTORY, 0);
+        if (fd < 0) return List.of(answer(fd));
+        try {
+            var all = new ArrayList<String>();
+            for (var some = Posix.SELF.getdents((int) fd, 2000); !some.isEmpty(); some = Posix.SELF.getdents((int) fd, 2000))
+                some.forEach(entry -> all.add(entry.name()));
+            all.removeAll(List.of(".", ".."));
+            return all;
+        } finally {
+            Posix.SELF.close((int) fd);
+        }
+    }
+
+    String xattrs(String name) {
+        var listed = Posix.SELF.listxattr(path(name));
+        if (listed == null) return answer(Posix.SELF.listxattr(path(name), 0));
+        var all = new TreeMap<String, String>();
+        for (var attribute : listed) if (!attribute.startsWith("security.")) all.put(attribute, digest(Posix.SELF.getxattr(path(name), attribute)));
+        return all.isEmpty() ? "" : all.toString();
+    }
+
+    private String content(String name) {
+        long fd = Posix.SELF.open(path(name), O_RDONLY, 0);
+        if (fd < 0) return answer(fd);
+        try {
+            return content((int) fd);
+        } finally {
+            Posix.SELF.close((int) fd);
+        }
+    }
+
+    // By way of its own description: the slot may be open for writing only.
+    private static String content(int fd) {
+        long reader = Posix.SELF.open("/proc/self/fd/" + fd, O_RDONLY, 0);
+        if (reader < 0) return answer(reader);
+        try {
+            return digest(Posix.SELF.pread((int) reader, 1 << 20, 0));
+        } finally {
+            Posix.SELF.close((int) reader);
+        }
+    }
+
+    static String digest(byte[] data) {
+        if (data == null) return "none";
+        var crc = new CRC32C();
+        crc.update(data);
+        return data.length + " bytes " + Long.toHexString(crc.getValue());
+    }
+
+    @Override
+    public void close() {
+        for (int i = 0; i < SLOTS; i++) close(i);
+        remove("");
+        PosixTest.ok(Posix.SELF.rmdir(top));
+    }
+
+    private void remove(String below) {
+        for (var entry : names(below)) {
+            var name = below.isEmpty() ? entry : below + "/" + entry;
+            if (Posix.SELF.rmdir(path(name)) >= 0 || Posix.SELF.unlink(path(name)) >= 0) continue;
+            remove(name);
+            PosixTest.ok(Posix.SELF.rmdir(path(name)));
+        }
+    }
+}
