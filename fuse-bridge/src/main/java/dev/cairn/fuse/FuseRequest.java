@@ -4,28 +4,21 @@ import static dev.cairn.fuse.FuseProtocol.*;
 
 import dev.cairn.block.DeviceException;
 import dev.cairn.filesystem.DataPlan;
-import dev.cairn.filesystem.DirectorySink;
 import dev.cairn.filesystem.FileSystem;
-import dev.cairn.filesystem.Inode;
 import dev.cairn.filesystem.OperationKind;
 import dev.cairn.filesystem.Outcome;
 import dev.cairn.filesystem.Time;
 import dev.cairn.transaction.Coordinator;
 import dev.cairn.transaction.Errno;
 import dev.cairn.transaction.NotReady;
-import dev.cairn.transaction.Operation;
 import dev.cairn.transaction.Tx;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.time.Instant;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.agrona.collections.LongArrayList;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// One kernel request from its bytes to its reply: the buffers, and the operation that the coordinator runs. A slot, used
-/// again and again; it belongs to one thread at a time.
+/// One kernel request on its way from its bytes to its reply, and the operation that the coordinator runs for it. Used
+/// again and again; it belongs to one thread at a time. The bytes themselves are [RequestSlot]'s.
 ///
 ///     reader:  read -> begin -> submit -+-> ended inside submit -> I/O, reply -> next read into the same slot
 ///                                       +-> not yet: parked -> next read into another slot
@@ -33,16 +26,8 @@ import org.slf4j.LoggerFactory;
 ///
 /// Who goes on is settled by one compare-and-set of [#state]: the submitter parks, or the operation's end comes first.
 /// Whatever may block or copies much is never done on the coordinator's thread.
-final class FuseRequest extends Operation implements DirectorySink {
+final class FuseRequest extends RequestSlot {
     private static final Logger log = LoggerFactory.getLogger(FuseRequest.class);
-
-    /// The request lies so that the payload of a WRITE, after its header and fuse_write_in, begins at a page.
-    private static final int PAYLOAD_AT = 4096, IN_AT = PAYLOAD_AT - IN_HEADER_BYTES - IO_BYTES,
-            ARGUMENTS_AT = IN_AT + IN_HEADER_BYTES;
-    private static final int IN_BYTES = PAYLOAD_AT + InitNegotiation.IO_BYTES_MAX + 4096;
-    /// Every reply but that to READ, whose data lies where the payload of a WRITE would.
-    static final int BODY_BYTES_MAX = 65_536;
-    private static final int BODY_AT = OUT_HEADER_BYTES;
 
     /// What the operation being made is for.
     enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE, PLAN_ZERO }
@@ -55,25 +40,12 @@ final class FuseRequest extends Operation implements DirectorySink {
     private static final int RUNNING = 0, OPERATION_ENDED = 1, PARKED = 2;
 
     private final FuseSession session;
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment errno = Linux.errnoMemory(arena);
-    private final MemorySegment vectors = arena.allocate(32, 8);
     private final DataPlan plan = new DataPlan();
     private final Coordinator.Commit commit = new Coordinator.Commit(this::committed);
     private final Runnable goOn = this::goOnElsewhere;
     private final AtomicInteger state = new AtomicInteger(RUNNING);
 
-    final MemorySegment in = Linux.map(arena, IN_BYTES);
-    private final MemorySegment readInto = in.asSlice(IN_AT);
-    private final MemorySegment payload = in.asSlice(PAYLOAD_AT, InitNegotiation.IO_BYTES_MAX);
-    final MemorySegment out = Linux.map(arena, BODY_AT + BODY_BYTES_MAX);
-
-    // The request.
-    private long beganAt, unique;
-    int opcode, uid, gid;
-    long node;
-    /// Arguments are at `in` from [#ARGUMENTS_AT] to here.
-    long end;
+    private long beganAt;
     Time now;
 
     // Where it is.
@@ -87,9 +59,7 @@ final class FuseRequest extends Operation implements DirectorySink {
     private Errno error;
 
     // What the attempt that just ran says; valid when it was the last one. Taken note of in [#done], never before.
-    int bodyBytes;
-    long given, linked, unlinked, truncated;
-    final LongArrayList givenByReaddir = new LongArrayList();
+    long linked, unlinked, truncated;
     Outcome outcome;
     long stepBytes;
 
@@ -97,24 +67,12 @@ final class FuseRequest extends Operation implements DirectorySink {
     long progress;
     private Errno writeError;
 
-    // The directory listing being written; see [#entry].
-    private boolean readdirPlus;
-    private int readdirBytesMax;
-
     FuseRequest(FuseSession session) {
+        super(session.encoder, session.metrics);
         this.session = session;
     }
 
-    void close() {
-        arena.close();
-    }
-
     // ---- on the reader's thread
-
-    /// @return the request's bytes, or minus errno
-    long read(int fd) {
-        return Linux.read(errno, fd, readInto, IN_BYTES - IN_AT);
-    }
 
     /// Takes the request that was just read as far as it goes without waiting.
     ///
@@ -126,12 +84,7 @@ final class FuseRequest extends Operation implements DirectorySink {
             log.warn("the kernel sent a request of {} bytes, which is less than its header", bytes);
             return true;
         }
-        opcode = in.get(U32, IN_AT + IN_OPCODE);
-        unique = in.get(U64, IN_AT + IN_UNIQUE);
-        node = in.get(U64, IN_AT + IN_NODE);
-        uid = in.get(U32, IN_AT + IN_UID);
-        gid = in.get(U32, IN_AT + IN_GID);
-        end = IN_AT + bytes - 8L * Short.toUnsignedInt(in.get(U16, IN_AT + IN_EXTENSIONS));
+        boolean whole = readHeader(bytes);
         session.metrics.started();
         error = null;
         answered = inGate = false;
@@ -139,15 +92,15 @@ final class FuseRequest extends Operation implements DirectorySink {
         progress = 0;
         outcome = Outcome.DONE;
         forgetAttempt();
-        boolean ended = in.get(U32, IN_AT + IN_LEN) == bytes && end >= ARGUMENTS_AT ? dispatch() : malformed();
+        boolean ended = whole ? dispatch() : malformed();
         if (ended) back();
         return ended;
     }
 
     private boolean malformed() {
         session.metrics.malformed();
-        log.warn("malformed {} request for inode {}: {} bytes read, the header says {}", FuseProtocol.name(opcode), node,
-                end - IN_AT, in.get(U32, IN_AT + IN_LEN));
+        log.warn("malformed {} request for inode {}: {} bytes of arguments", FuseProtocol.name(opcode), node,
+                argumentBytes());
         return isOneWay(opcode) ? endWithoutReply() : answer(Errno.EIO);
     }
 
@@ -216,7 +169,7 @@ final class FuseRequest extends Operation implements DirectorySink {
     private boolean forgetBatch() {
         if (!has(BATCH_FORGET_BYTES)) return false;
         long count = Integer.toUnsignedLong(argU32(BATCH_FORGET_COUNT));
-        if (end - ARGUMENTS_AT < BATCH_FORGET_BYTES + count * FORGET_ONE_BYTES) return false;
+        if (argumentBytes() < BATCH_FORGET_BYTES + count * FORGET_ONE_BYTES) return false;
         for (long i = 0, at = BATCH_FORGET_BYTES; i < count; i++, at += FORGET_ONE_BYTES)
             forget(argU64(at + FORGET_ONE_NODE), argU64(at + FORGET_ONE_COUNT));
         return true;
@@ -346,7 +299,7 @@ final class FuseRequest extends Operation implements DirectorySink {
             if (opcode == FALLOCATE) progress += stepBytes;
             if (outcome == Outcome.AGAIN) return Next.SUBMIT;
         } else if (error == Errno.ENOENT && opcode == LOOKUP && session.cache.negativeSeconds() > 0) {
-            bodyBytes = session.encoder.negativeEntry(out, BODY_AT);
+            bodyBytes = session.encoder.negativeEntry(out, bodyAt());
             return ended(null);
         }
         return ended(error);
@@ -366,7 +319,7 @@ final class FuseRequest extends Operation implements DirectorySink {
                 return ended(Errno.EIO);
             }
         }
-        sendData(bytes);
+        sent(sendPayload(session.fd(), bytes));
         plan.release();
         session.metrics.read(bytes);
         return Next.ENDED;
@@ -451,7 +404,7 @@ final class FuseRequest extends Operation implements DirectorySink {
     /// What was written before an error is written: a short write, and the next one meets the error.
     private boolean endWrite() {
         if (progress == 0 && writeError != null && argU32(IO_SIZE) != 0) return answer(writeError);
-        out.set(U64, BODY_AT, progress);
+        out.set(U64, bodyAt(), progress);
         bodyBytes = WRITE_OUT_BYTES;
         session.metrics.written(progress);
         return answer(null);
@@ -518,104 +471,13 @@ final class FuseRequest extends Operation implements DirectorySink {
     }
 
     private void forgetAttempt() {
-        given = linked = unlinked = truncated = 0;
-        givenByReaddir.clear();
+        linked = unlinked = truncated = 0;
+        giveNothing();
     }
 
     private void unexpected(Throwable e) {
         session.metrics.unexpectedFailure();
         log.error("{} of inode {} failed unexpectedly, it is answered with EIO", FuseProtocol.name(opcode), node, e);
-    }
-
-    // ---- arguments and reply, for the decoder
-
-    boolean has(int bytes) {
-        return end - ARGUMENTS_AT >= bytes;
-    }
-
-    /// Arguments of at least this many bytes, or the call fails.
-    void need(int bytes) {
-        if (!has(bytes)) throw protocolError();
-    }
-
-    int argU32(long at) {
-        return in.get(U32, ARGUMENTS_AT + at);
-    }
-
-    long argU64(long at) {
-        return in.get(U64, ARGUMENTS_AT + at);
-    }
-
-    /// The NUL-terminated name at `at` of the arguments.
-    byte[] name(int at) {
-        int length = nameLength(in, ARGUMENTS_AT + at, end);
-        if (length < 0) throw protocolError();
-        return bytes(at, length);
-    }
-
-    byte[] bytes(int at, int length) {
-        if (length < 0 || !has(at) || end - ARGUMENTS_AT - at < length) throw protocolError();
-        var bytes = new byte[length];
-        MemorySegment.copy(in, ValueLayout.JAVA_BYTE, ARGUMENTS_AT + at, bytes, 0, length);
-        return bytes;
-    }
-
-    private Errno.Failure protocolError() {
-        session.metrics.malformed();
-        log.warn("malformed {} request for inode {}: {} bytes of arguments", FuseProtocol.name(opcode), node,
-                end - ARGUMENTS_AT);
-        return Errno.EINVAL.failure();
-    }
-
-    void entryReply(Inode inode) {
-        given = inode.ino;
-        bodyBytes = session.encoder.entry(out, BODY_AT, inode);
-    }
-
-    void attributesReply(Inode inode) {
-        bodyBytes = session.encoder.attributesReply(out, BODY_AT, inode);
-    }
-
-    void bytesReply(byte[] bytes) {
-        MemorySegment.copy(bytes, 0, out, ValueLayout.JAVA_BYTE, BODY_AT, bytes.length);
-        bodyBytes = bytes.length;
-    }
-
-    int openReply(long at) {
-        out.set(U64, BODY_AT + at, 0);
-        out.set(U64, BODY_AT + at + OPEN_OUT_FLAGS, FOPEN_KEEP_CACHE);
-        return OPEN_OUT_BYTES;
-    }
-
-    long argumentsAt() {
-        return ARGUMENTS_AT;
-    }
-
-    long bodyAt() {
-        return BODY_AT;
-    }
-
-    void beginListing(boolean plus, int bytesMax) {
-        readdirPlus = plus;
-        readdirBytesMax = Math.min(bytesMax, BODY_BYTES_MAX);
-        bodyBytes = 0;
-    }
-
-    @Override
-    public boolean entry(long ino, int type, long cookie, byte[] name, Inode inode) {
-        int bytes = direntBytes(name.length) + (readdirPlus ? ENTRY_BYTES : 0);
-        if (bodyBytes + bytes > readdirBytesMax) return false;
-        long at = BODY_AT + bodyBytes;
-        if (readdirPlus) {
-            if (inode == null) at += session.encoder.noEntry(out, at);
-            else {
-                at += session.encoder.entry(out, at, inode);
-                givenByReaddir.addLong(inode.ino);
-            }
-        }
-        ReplyEncoder.dirent(out, at, ino, type, cookie, name);
-        bodyBytes += bytes;
-        return true;
     }
 
     private static Time now() {
@@ -632,26 +494,8 @@ final class FuseRequest extends Operation implements DirectorySink {
 
     /// Answers: with an error, or with the body as it stands.
     private boolean answer(Errno with) {
-        int bytes = header(with, bodyBytes);
-        sent(Linux.write(errno, session.fd(), out, bytes));
+        sent(sendBody(session.fd(), with));
         return true;
-    }
-
-    private void sendData(long bytes) {
-        header(null, bytes);
-        vectors.set(U64, 0, out.address());
-        vectors.set(U64, 8, OUT_HEADER_BYTES);
-        vectors.set(U64, 16, in.address() + PAYLOAD_AT);
-        vectors.set(U64, 24, bytes);
-        sent(Linux.writev(errno, session.fd(), vectors, bytes == 0 ? 1 : 2));
-    }
-
-    private int header(Errno with, long body) {
-        int bytes = OUT_HEADER_BYTES + (with == null ? (int) body : 0);
-        out.set(U32, OUT_LEN, bytes);
-        out.set(U32, OUT_ERROR, with == null ? 0 : -with.number());
-        out.set(U64, OUT_UNIQUE, unique);
-        return bytes;
     }
 
     private void sent(long result) {

@@ -2,7 +2,7 @@
 /// become operations for the mount's coordinator, and their results become replies.
 ///
 /// Start at [FuseSession]: it mounts, and its reader threads own the loop. [FuseRequest] is one request on its way,
-/// from the bytes that the kernel wrote to the reply; [RequestDecoder] is the table from opcode to
+/// from the bytes that the kernel wrote to the reply ([RequestSlot] is the memory of both); [RequestDecoder] is the table from opcode to
 /// `FileSystem` call. [FuseProtocol] holds every offset and number of the protocol and nothing else, [ReplyEncoder]
 /// writes the structs of replies, [InitNegotiation] says which capabilities are asked for and why, [CachePolicy] how long
 /// the kernel may remember.
