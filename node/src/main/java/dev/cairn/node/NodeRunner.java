@@ -4,6 +4,8 @@ import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.nio.channels.FileLock;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
@@ -33,8 +35,7 @@ public final class NodeRunner {
             nodes.register(pid, config.state());
             try (var node = Node.start(config, state, new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), opener)) {
                 onSignals(node);
-                LOG.info("usable {} ms after the start of the process", System.currentTimeMillis()
-                        - ProcessHandle.current().info().startInstant().map(java.time.Instant::toEpochMilli).orElse(System.currentTimeMillis()));
+                logStart();
                 int code = node.end().join();
                 LOG.info("stopping");
                 return code;
@@ -47,6 +48,14 @@ public final class NodeRunner {
         } catch (IOException e) {
             throw new NodeConfig.Invalid(describe(e), e);
         }
+    }
+
+    // Both times, because a busy machine makes the first one long and only the second one is ours.
+    private static void logStart() {
+        var self = ProcessHandle.current().info();
+        var age = self.startInstant().map(start -> Duration.between(start, Instant.now())).orElse(Duration.ZERO);
+        LOG.info("usable {} ms after the start of the process, with {} ms of CPU", age.toMillis(),
+                self.totalCpuDuration().orElse(Duration.ZERO).toMillis());
     }
 
     private static FileLock lock(StateDirectory state) throws IOException {
