@@ -60,8 +60,10 @@ public final class TestVolume implements AutoCloseable {
         throw new IllegalStateException("not inside the repository: " + Path.of("").toAbsolutePath());
     }
 
+    /// Makes the volume the first time; afterwards starts and mounts what there is.
     void up() {
-        cairn("up", "--state", state.toString(), "--meta-size", metaSize, "--data-size", dataSize, mount.toString()).orFail();
+        if (Files.exists(state)) cairn("up", "--state", state.toString(), mount.toString()).orFail();
+        else cairn("up", "--state", state.toString(), "--meta-size", metaSize, "--data-size", dataSize, mount.toString()).orFail();
     }
 
     void down() {
