@@ -26,6 +26,8 @@ import org.junit.jupiter.api.Test;
 class KillLoopTest {
     private static final int KILLS = System.getProperty("cairn.long") == null ? 5 : 50;
     private static final int WRITERS = 3;
+    /// The label area of a data device: 256 KiB.
+    private static final long LABEL_BLOCKS = 64;
 
     /// What a writer knows of one name: the version whose fsync returned, and the newest one that it began to write. After
     /// a kill the file is one of the versions in between, whole; or it is absent, when none was acknowledged.
@@ -66,25 +68,19 @@ class KillLoopTest {
             int found = version(path);
             assertThat(found).as("%s: version found, of %s", path, promise).isBetween(promise.acknowledged(), promise.begun());
             // What was found is what holds from now on.
-            entry.setValue(new Promise(found, found));
+            promises.put(entry.getKey(), new Promise(found, found));
         }
         volume.sync();
         var inodes = new TreeSet<Long>();
         long blocks = 0;
-        try (var all = Files.walk(volume.mount)) {
-            for (var path : all.toList()) {
-                var stat = Files.readAttributes(path, "unix:ino,mode");
-                inodes.add((Long) stat.get("ino"));
-                if (Files.isRegularFile(path)) blocks += onlineBlocks(path);
-            }
+        for (var line : TestVolume.shell("find '" + volume.mount + "' -printf '%i %b %y\\n'").orFail().out().lines().toList()) {
+            var columns = line.split(" ");
+            inodes.add(Long.parseLong(columns[0]));
+            if (columns[2].equals("f")) blocks += Long.parseLong(columns[1]) / 8;
         }
         assertThat(volume.walkInodes("meta_seq").keySet()).as("walk-inodes agrees with find").isEqualTo(inodes);
-        assertThat(volume.df("Data", "used")).as("used data blocks are those of the files").isEqualTo(blocks);
-    }
-
-    private static long onlineBlocks(Path path) {
-        var stat = TestVolume.shell("stat -c %b '" + path + "'").orFail();
-        return Long.parseLong(stat.out().trim()) / 8;
+        assertThat(volume.df("Data", "used")).as("used data blocks are those of the files and the label")
+                .isEqualTo(blocks + LABEL_BLOCKS);
     }
 
     /// The version that a file holds, after checking that it is that version from its first byte to its last; 0 when absent.

@@ -5,6 +5,7 @@ import dev.cairn.allocator.MountShare;
 import dev.cairn.block.Extent;
 import dev.cairn.proto.LockName;
 import dev.cairn.proto.RunRef;
+import dev.cairn.proto.Space;
 import dev.cairn.proto.SpaceReport;
 import dev.cairn.transaction.run.BlockCache;
 import dev.cairn.transaction.run.InlineRun;
@@ -85,14 +86,17 @@ final class Transactions {
         return (frozen == null ? open : frozen).seq - 1;
     }
 
-    /// What this mount has in hand counts as free: it is what the user can still write.
+    /// What this mount has in hand counts as free, not as held: it is what the user can still write.
     SpaceReport space() {
         var report = share.report();
-        var metadata = report.getMetadata().toBuilder()
-                .setFree(report.getMetadata().getFree() + share.metadataBlocks());
-        var data = report.getData().toBuilder().setFree(report.getData().getFree() + share.dataBlocks() + discarding.blocks());
-        return report.toBuilder().setMetadata(metadata).setData(data)
+        return report.toBuilder()
+                .setMetadata(asFree(report.getMetadata(), share.metadataBlocks()))
+                .setData(asFree(report.getData(), share.dataBlocks() + discarding.blocks()))
                 .setInodeCount(inodeCount + open.inodesDelta + (frozen == null ? 0 : frozen.inodesDelta)).build();
+    }
+
+    private static Space asFree(Space space, long inHand) {
+        return space.toBuilder().setFree(space.getFree() + inHand).setHeld(Math.max(0, space.getHeld() - inHand)).build();
     }
 
     void counted(long newInodeCount) {

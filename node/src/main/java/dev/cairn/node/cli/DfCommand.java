@@ -33,8 +33,7 @@ final class DfCommand extends VolumeCommand.AtPath {
             all.put("rid", "%016x".formatted(volume.getRid()));
             all.put("committed_seq", Long.toUnsignedString(volume.getCommittedSeq()));
             all.put("inodes", volume.getSpace().getInodeCount());
-            all.put("metadata", fields(metadata));
-            all.put("data", fields(data));
+            all.put("rows", List.of(fields("MetaData", metadata), fields("Data", data)));
             json(all);
             return Cairn.OK;
         }
@@ -74,8 +73,9 @@ final class DfCommand extends VolumeCommand.AtPath {
         return used < total ? Math.min(percent, 99) : 100;
     }
 
-    private static Map<String, Object> fields(Space space) {
+    private static Map<String, Object> fields(String type, Space space) {
         var fields = new LinkedHashMap<String, Object>();
+        fields.put("type", type);
         fields.put("block_bytes", space.getBlockBytes());
         fields.put("total", space.getTotal());
         fields.put("used", space.getUsed());

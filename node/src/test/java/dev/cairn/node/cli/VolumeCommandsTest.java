@@ -132,7 +132,7 @@ class VolumeCommandsTest {
                 MetaData  64KB    64M  6.6M  57.4M   11%
                 Data       4KB   3.8G    0B   3.8G    0%
                 """);
-        assertThat(run((_, _) -> reply, "df", "--json").out()).contains("\"fsid\": \"000000000000000a\"").contains("\"reserved\": 96");
+        assertThat(run((_, _) -> reply, "df", "--json").out()).contains("\"fsid\": \"000000000000000a\"").contains("\"type\": \"MetaData\"").contains("\"reserved\": 96");
         assertThat(run((_, _) -> reply, "df", "-p", "/a", "/b").err()).contains("given twice");
     }
 
