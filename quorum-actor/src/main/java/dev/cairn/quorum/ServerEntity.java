@@ -163,9 +163,10 @@ public final class ServerEntity extends AbstractBehavior<ServerEntity.Command> {
                 ServerProtocol.serviceKey(settings.fsid), ingress));
         if (status.phase() == Phase.REFUSED) return this;
         var why = cause == null ? "the server's term ended" : reason(cause);
-        LOG.error("the server of volume {} stops serving and is started again in {} ms: {}",
-                "%016x".formatted(settings.fsid), pause.toMillis(), why);
-        LOG.debug("the cause", cause);
+        // Said once and not at every attempt: a full disk may stay full for a day.
+        if (!status.problem().equals(Optional.of(why)))
+            LOG.error("the server of volume {} does not serve and is started again and again: {}",
+                    "%016x".formatted(settings.fsid), why, cause);
         publish(ServerStatus.of(Phase.STARTING, Optional.of(why), settings.slot));
         timers.startSingleTimer(Timer.RESTART, pause);
         pause = pause.multipliedBy(2).compareTo(PAUSE_MAX) > 0 ? PAUSE_MAX : pause.multipliedBy(2);

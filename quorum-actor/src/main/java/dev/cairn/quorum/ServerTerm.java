@@ -67,7 +67,11 @@ final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEv
 
     static Behavior<Command> create(ServerEntity.Settings settings, boolean journalBorn, AnswerLease lease,
             ActorRef<ServerEntity.Command> front) {
-        return Behaviors.setup(context -> new ServerTerm(context, settings, journalBorn, lease, front));
+        return Behaviors.setup(context -> {
+            // Pekko logs each failure of a persistent actor with its stack, at every attempt; the front says it once.
+            context.setLoggerName("dev.cairn.quorum.supervision");
+            return new ServerTerm(context, settings, journalBorn, lease, front);
+        });
     }
 
     static String persistenceId(long fsid) {

@@ -40,8 +40,10 @@ final class JournalStateMachine extends BaseStateMachine {
 
         void imageFailed(IOException cause);
 
-        /// So many bytes of log since the latest image.
-        void logGrown(long bytes);
+        void imageWritten();
+
+        /// So much log has been applied since the latest image.
+        void logGrown(long entries, long bytes);
 
         void closed();
 
@@ -52,6 +54,7 @@ final class JournalStateMachine extends BaseStateMachine {
     private final Listener listener;
     private final Storage storage = new Storage();
     private long logBytes;
+    private long logEntries;
 
     JournalStateMachine(JournalState state, Listener listener) {
         this.state = state;
@@ -105,7 +108,7 @@ final class JournalStateMachine extends BaseStateMachine {
             listener.logFailed(e);
         }
         logBytes += data.size();
-        listener.logGrown(logBytes);
+        listener.logGrown(++logEntries, logBytes);
         return CompletableFuture.completedFuture(message(reply));
     }
 
@@ -122,8 +125,8 @@ final class JournalStateMachine extends BaseStateMachine {
             listener.imageFailed(e);
             throw e;
         }
-        logBytes = 0;
-        listener.logGrown(0);
+        logBytes = logEntries = 0;
+        listener.imageWritten();
         return applied.getIndex();
     }
 

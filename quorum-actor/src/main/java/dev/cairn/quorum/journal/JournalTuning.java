@@ -40,18 +40,17 @@ final class JournalTuning {
         // After such a pause Ratis would close the peer for good. Epochs and terms make a late one harmless.
         RaftServerConfigKeys.setCloseThreshold(properties, days(3650));
 
-        // Disk: images replace the log after this many entries or RatisJournal.LOG_BYTES_MAX, whatever comes first, and
-        // purging drops whole segments, so these are small. The log starts at most one segment before the image.
+        // Disk: RatisJournal asks for an image when the log has grown; purging drops whole segments before it, so these are
+        // small. Ratis' own trigger is left for the image at a clean stop only, which makes the next start fast.
         RaftServerConfigKeys.Snapshot.setAutoTriggerEnabled(properties, true);
-        // What is not in an image is applied again at the next start: 2000 entries take a tenth of a second there.
-        RaftServerConfigKeys.Snapshot.setAutoTriggerThreshold(properties, 2_000);
+        RaftServerConfigKeys.Snapshot.setAutoTriggerThreshold(properties, Long.MAX_VALUE);
+        RaftServerConfigKeys.Snapshot.setTriggerWhenStopEnabled(properties, true);
         RaftServerConfigKeys.Snapshot.setCreationGap(properties, 1);
         RaftServerConfigKeys.Snapshot.setRetentionFileNum(properties, 1);
         RaftServerConfigKeys.Log.setPurgeGap(properties, 1);
         RaftServerConfigKeys.Log.setPurgeUptoSnapshotIndex(properties, true);
         RaftServerConfigKeys.Log.setSegmentSizeMax(properties, SizeInBytes.valueOf(4L << 20));
         RaftServerConfigKeys.Log.setPreallocatedSize(properties, SizeInBytes.valueOf(1L << 20));
-        RaftServerConfigKeys.Snapshot.setTriggerWhenStopEnabled(properties, true);
 
         // Halves the log's entries: the commit index is known from the log itself.
         RaftServerConfigKeys.Log.setLogMetadataEnabled(properties, false);

@@ -5,8 +5,11 @@ import dev.cairn.proto.JournalEntry;
 import dev.cairn.proto.JournalRenew;
 import dev.cairn.proto.JournalReply;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -47,8 +51,13 @@ public final class RatisJournal implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(RatisJournal.class);
     /// So much log may be applied before the state's image replaces it.
     static final long LOG_BYTES_MAX = 8 << 20;
+    /// Or so many entries: what is not in an image is applied again at the next start, 2000 in about a tenth of a second.
+    private static final long LOG_ENTRIES_MAX = 2_000;
+    private static final Duration IMAGE_RETRY = Duration.ofSeconds(10);
     /// One Raft entry; what is larger is a bug of the caller, since snapshots are cut into parts.
     static final int ENTRY_BYTES_MAX = 4 << 20;
+    /// What must be free to begin: the segment that Ratis preallocates, and a little.
+    private static final int PROBE_BYTES = 1_100_000;
     private static final Duration RETRY_AFTER = Duration.ofMillis(20);
 
     /// @param directory this slot's journal directory; made when it is missing
@@ -85,6 +94,7 @@ public final class RatisJournal implements AutoCloseable {
 
         Peer() throws IOException {
             Files.createDirectories(settings.directory);
+            probe();
             var raft = settings.directory.resolve("raft");
             acknowledged = settings.single() ? new AcknowledgedIndex(settings.directory.resolve("acknowledged")) : null;
             try {
@@ -98,6 +108,19 @@ public final class RatisJournal implements AutoCloseable {
             } catch (IOException | RuntimeException e) {
                 if (acknowledged != null) acknowledged.close();
                 throw e;
+            }
+        }
+
+        /// Ratis that cannot write its vote at start neither fails nor tries again: it just never leads.
+        private void probe() throws IOException {
+            var probe = settings.directory.resolve("probe");
+            try (var file = FileChannel.open(probe, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING,
+                    StandardOpenOption.WRITE)) {
+                var buffer = ByteBuffer.allocate(PROBE_BYTES);
+                while (buffer.hasRemaining()) file.write(buffer);
+                file.force(true);
+            } finally {
+                Files.deleteIfExists(probe);
             }
         }
 
@@ -131,17 +154,28 @@ public final class RatisJournal implements AutoCloseable {
 
         @Override
         public void imageFailed(IOException cause) {
+            boolean first = imageTrouble == null;
             imageTrouble = "the journal's image cannot be written to %s: %s. Its log grows until it can"
                     .formatted(settings.directory, cause.getMessage());
-            LOG.error(imageTrouble);
+            if (first) LOG.error(imageTrouble);
         }
 
         @Override
-        public void logGrown(long bytes) {
-            if (bytes == 0) imageTrouble = null;
-            if (bytes < LOG_BYTES_MAX || !imaging.compareAndSet(false, true)) return;
+        public void imageWritten() {
+            imageTrouble = null;
+        }
+
+        /// Asks Ratis for an image, one at a time. Ratis' own trigger would try again at every entry while the disk is full.
+        @Override
+        public void logGrown(long entries, long bytes) {
+            if ((entries < LOG_ENTRIES_MAX && bytes < LOG_BYTES_MAX) || !imaging.compareAndSet(false, true)) return;
             server.snapshotManagementAsync(SnapshotManagementRequest.newCreate(clientId, self, groupId,
-                    callIds.incrementAndGet(), 60_000)).whenComplete((_, _) -> imaging.set(false));
+                    callIds.incrementAndGet(), IMAGE_RETRY.toMillis()))
+                    .whenComplete((reply, e) -> {
+                        if (e == null && reply.isSuccess()) imaging.set(false);
+                        else CompletableFuture.delayedExecutor(IMAGE_RETRY.toMillis(), TimeUnit.MILLISECONDS)
+                                .execute(() -> imaging.set(false));
+                    });
         }
 
         @Override
@@ -169,7 +203,7 @@ public final class RatisJournal implements AutoCloseable {
                     closed.get(20, TimeUnit.MILLISECONDS);
                 } catch (TimeoutException e) {
                     wakeIdleLogWriter();
-                } catch (java.util.concurrent.ExecutionException e) {
+                } catch (ExecutionException e) {
                     LOG.warn("the journal in {} did not close cleanly", settings.directory, e.getCause());
                 } catch (InterruptedException e) {
                     Thread.currentThread().interrupt();
@@ -237,7 +271,8 @@ public final class RatisJournal implements AutoCloseable {
             throw e;
         } catch (IOException | RuntimeException e) {
             if (starting != null) starting.close();
-            throw new JournalException("the journal in %s cannot start: %s".formatted(settings.directory, reason(e)), e);
+            throw new JournalException("the journal in %s cannot start: %s. Free space or repair the disk"
+                    .formatted(settings.directory, reason(e)), e);
         }
     }
 
@@ -297,6 +332,14 @@ public final class RatisJournal implements AutoCloseable {
         LOG.info("opening the journal in {} again", settings.directory);
         peer.close();
         start();
+        try {
+            ready().get(settings.timeout.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (ExecutionException | TimeoutException e) {
+            fail(peer, new IOException("its Raft peer does not get to lead"));
+            throw failure;
+        }
     }
 
     private long deadline() {
@@ -395,7 +438,7 @@ public final class RatisJournal implements AutoCloseable {
     }
 
     static Throwable cause(Throwable e) {
-        while ((e instanceof CompletionException || e instanceof java.util.concurrent.ExecutionException)
+        while ((e instanceof CompletionException || e instanceof ExecutionException)
                 && e.getCause() != null) e = e.getCause();
         return e;
     }
