@@ -78,6 +78,10 @@ final class LocalMount {
             var formatted = new CompletableFuture<Void>();
             client.submit(new MakeRoot(fileSystem, formatted));
             await(formatted, REGISTERED_WITHIN, () -> "the volume's root directory cannot be read");
+            // A new volume's root shows in the index from the start; in every other there is nothing to commit.
+            var committed = new CompletableFuture<Void>();
+            client.submit(new Coordinator.Commit(errno -> finish(committed, errno)));
+            await(committed, REGISTERED_WITHIN, () -> "the volume cannot be written");
             var made = new CompletableFuture<LocalMount>();
             var settings = new FuseSession.Settings(mount.dir(), MountOptions.of(source).readOnly(mount.readOnly()).allowOther(mount.allowOther()),
                     CachePolicy.singleMount(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());

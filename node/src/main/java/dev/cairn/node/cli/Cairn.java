@@ -1,5 +1,9 @@
 package dev.cairn.node.cli;
 
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.Callable;
@@ -46,7 +50,9 @@ public final class Cairn implements Callable<Integer> {
 
     /// Runs one command line in the environment of this process; returns its exit code.
     public static int run(String... args) {
-        return run(new Environment(System.out, System.err, System.getenv(), Path.of("").toAbsolutePath(),
+        // Buffered: a walk may print a billion lines.
+        var out = new PrintStream(new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 1 << 16), false);
+        return run(new Environment(out, System.err, System.getenv(), Path.of("").toAbsolutePath(),
                 dev.cairn.fuse.AdminIoctl::call), args);
     }
 
@@ -72,7 +78,6 @@ public final class Cairn implements Callable<Integer> {
                     return e instanceof CommandFailure failure ? failure.exitCode() : FAILED;
                 })
                 .execute(Arrays.stream(args).map(Cairn::positionOfMinusOne).toArray(String[]::new));
-        environment.out().flush();
         if (environment.out().checkError() && code == OK) {
             environment.err().println("cairn: cannot write the output");
             return FAILED;

@@ -84,6 +84,8 @@ final class WalkInodesCommand extends VolumeCommand.AtPath {
                 major = row.getMajor();
                 ino = row.getIno();
             }
+            // Whoever reads may have seen enough (walk-inodes | head): the rest of the walk is spared.
+            if (environment().out().checkError()) return Cairn.FAILED;
             if (!reply.getMore() || reply.getRowsCount() == 0) return Cairn.OK;
             if (++ino == 0 && ++major == 0) return Cairn.OK;
         }
