@@ -68,7 +68,8 @@ final class Allocation {
             inode.touched(now);
             Inodes.storeContents(tx, inode);
         } else {
-            inode.ctime(now);
+            // The contents are what they were, but ext4 and XFS move mtime for any fallocate, and programs know it so.
+            inode.touched(now);
             Inodes.store(tx, inode);
         }
         return endDone - offset;

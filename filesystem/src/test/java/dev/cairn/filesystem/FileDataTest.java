@@ -193,6 +193,9 @@ class FileDataTest {
         assertEquals(100_000, volume.inode(file).size);
         assertEquals(0, volume.inode(file).onlineBlocks);
         assertArrayEquals(new byte[100_000], volume.read(file, 0, 1 << 20));
+        volume.setattr(file, SetAttr.NONE.mtime(Time.ZERO));
+        volume.fallocate(file, FileSystem.FALLOC_KEEP_SIZE, 0, 100_000);
+        assertThat(volume.inode(file).mtimeSec).isPositive();
         volume.write(file, 50_001, of(10, 1));
         assertEquals(1, volume.inode(file).onlineBlocks);
         assertEquals(49_152L, (long) volume.calling(tx -> fs.lseek(tx, file, 0, FileSystem.SEEK_DATA)));

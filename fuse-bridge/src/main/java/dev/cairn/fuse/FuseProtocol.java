@@ -90,7 +90,8 @@ final class FuseProtocol {
             SETATTR_UID = 76, SETATTR_GID = 80, SETATTR_BYTES = 88;
     static final int FATTR_MODE = 1, FATTR_UID = 1 << 1, FATTR_GID = 1 << 2, FATTR_SIZE = 1 << 3, FATTR_ATIME = 1 << 4,
             FATTR_MTIME = 1 << 5, FATTR_ATIME_NOW = 1 << 7, FATTR_MTIME_NOW = 1 << 8, FATTR_CTIME = 1 << 10,
-            FATTR_KILL_SUIDGID = 1 << 11;
+            FATTR_KILL_SUIDGID = 1 << 11,
+            FATTR_ATTRIBUTES = FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE | FATTR_ATIME | FATTR_MTIME | FATTR_CTIME;
 
     // ---- names and files; a name follows the struct
     static final int MKNOD_MODE = 0, MKNOD_RDEV = 4, MKNOD_UMASK = 8, MKNOD_BYTES = 16;

@@ -168,6 +168,8 @@ final class RequestDecoder {
     private static void setattr(FuseRequest r, FileSystem fs, Tx tx) {
         r.need(SETATTR_BYTES);
         int valid = r.argU32(SETATTR_VALID);
+        // chown(-1, -1) arrives as a change of nothing; it takes suid and sgid away as any chown does.
+        boolean emptyChown = (valid & FATTR_ATTRIBUTES) == 0;
         var change = new SetAttr(
                 (valid & FATTR_MODE) == 0 ? null : r.argU32(SETATTR_MODE) & Inode.PERMISSIONS,
                 (valid & FATTR_UID) == 0 ? null : r.argU32(SETATTR_UID),
@@ -176,7 +178,7 @@ final class RequestDecoder {
                 time(r, valid, FATTR_ATIME, FATTR_ATIME_NOW, SETATTR_ATIME, SETATTR_ATIME_NSEC),
                 time(r, valid, FATTR_MTIME, FATTR_MTIME_NOW, SETATTR_MTIME, SETATTR_MTIME_NSEC),
                 time(r, valid, FATTR_CTIME, 0, SETATTR_CTIME, SETATTR_CTIME_NSEC),
-                (valid & FATTR_KILL_SUIDGID) != 0);
+                emptyChown || (valid & FATTR_KILL_SUIDGID) != 0);
         r.outcome = fs.setattr(tx, r.node, change, r.now);
         if (r.outcome == Outcome.AGAIN) return;
         var inode = fs.getattr(tx, r.node);

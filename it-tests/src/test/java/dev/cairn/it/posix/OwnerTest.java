@@ -68,6 +68,9 @@ class OwnerTest extends PosixTest {
         ok(root.chmod(file, 06755));
         ok(alice.chown(file, -1, ALICE));
         assertThat(root.stat(file).permissions()).isEqualTo(0755);
+        ok(root.chmod(file, 06755));
+        ok(root.chown(file, -1, -1));
+        assertThat(root.stat(file).permissions()).as("chown that changes nothing").isEqualTo(0755);
     }
 
     @Test

@@ -114,8 +114,9 @@ class ReaddirTest extends PosixTest {
         directory(root, "a", 0700);
         directory(root, "b", 0700);
         directory(root, "a/d", 0700);
-        assertThat(dotDot("a/d")).isEqualTo(root.stat(at("a")).ino());
         ok(root.rename(at("a/d"), at("b/d")));
+        // Not listed before the move: the kernel's FUSE keeps a listing for as long as the directory has not changed,
+        // and does not count it as a change that the directory has another parent.
         assertThat(dotDot("b/d")).isEqualTo(root.stat(at("b")).ino());
     }
 

@@ -80,6 +80,7 @@ class TimesTest extends PosixTest {
         assertThat(changes(file, _ -> root.truncate(file, 1))).isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.ftruncate(fd, 1))).as("ftruncate to the same size").isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.fallocate(fd, 0, 0, 5000))).as("fallocate").isEqualTo("mtime ctime");
+        assertThat(changes(file, _ -> root.fallocate(fd, 0, 0, 100))).as("fallocate of what is there").isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.fallocate(fd, PUNCH_HOLE | KEEP_SIZE, 0, 4096))).isEqualTo("mtime ctime");
         assertThat(changes(file, path -> root.close(ok(root.open(path, O_WRONLY | O_TRUNC, 0))))).isEqualTo("mtime ctime");
         assertThat(changes(file, path -> root.close(ok(root.open(path, O_WRONLY | O_TRUNC, 0))))).as("O_TRUNC of nothing").isEqualTo("mtime ctime");
