@@ -31,6 +31,8 @@ final class Node implements AdminHttp.Control, AutoCloseable {
     private final CompletableFuture<Integer> end = new CompletableFuture<>();
     private final List<Path> wanted = new ArrayList<>();    // mounts that should be there; guarded by this
 
+    private final List<Path> lost = new ArrayList<>();      // those of them that ended by themselves; guarded by this
+
     private AdminHttp http;
     private volatile Volume volume;
     private boolean stopped;    // guarded by this: a second order to stop finds nothing to do
@@ -73,6 +75,9 @@ final class Node implements AdminHttp.Control, AutoCloseable {
     private void mount(NodeConfig.Mount mount) throws IOException {
         synchronized (this) {
             if (stopped) throw new IllegalStateException("the node is stopping");
+            // One that somebody else unmounted is still wanted, which is why it is reported as missing; now it comes back.
+            wanted.removeAll(lost);
+            lost.clear();
             if (wanted.contains(mount.dir())) throw new IllegalStateException(mount.dir() + " is mounted already");
             if (!wanted.isEmpty()) throw new IllegalStateException("the volume is mounted at " + wanted.getFirst() + " already");
             wanted.add(mount.dir());
@@ -116,13 +121,19 @@ final class Node implements AdminHttp.Control, AutoCloseable {
     // The mount ended by umount(8), or because its connection broke: its volume has committed what there was.
     private void ended(Path dir) {
         LOG.info("{} has been unmounted", dir);
-        if (!config.stopWhenUnmounted()) return;
-        gone(dir);
-        endWith(0);
+        if (config.stopWhenUnmounted()) {
+            gone(dir);
+            endWith(0);
+        } else {
+            synchronized (this) {
+                lost.add(dir);
+            }
+        }
     }
 
     private synchronized void gone(Path dir) {
         wanted.remove(dir);
+        lost.remove(dir);
     }
 
     @Override

@@ -15,7 +15,7 @@ import java.time.Duration;
 import java.util.function.ToLongFunction;
 
 /// What the node as a whole measures; each part below registers its own. The numbers of one scrape come from one look at
-/// the node, so that they add up.
+/// the node, so that they add up. The gauges are all that keeps it, so they hold it strongly.
 final class NodeMetrics {
     private static final Duration ONE_LOOK = Duration.ofMillis(200);
 
@@ -38,10 +38,11 @@ final class NodeMetrics {
         for (var name : Condition.Name.values())
             Gauge.builder("cairn.condition", metrics, self -> self.look().conditions().stream().anyMatch(condition -> condition.name() == name) ? 1 : 0)
                     .description("1 while the health condition holds").tag("name", name.text())
-                    .tag("severity", name.severity.name().toLowerCase(java.util.Locale.ROOT)).register(meters);
+                    .tag("severity", name.severity.name().toLowerCase(java.util.Locale.ROOT)).strongReference(true).register(meters);
         for (var kind : new Condition.Name[] {Condition.Name.METADATA_LOW, Condition.Name.DATA_LOW})
             Gauge.builder("cairn.space.low", metrics, self -> self.look().conditions().stream().anyMatch(condition -> condition.name() == kind) ? 1 : 0)
-                    .description("1 while allocating fails with ENOSPC").tag("kind", kind == Condition.Name.DATA_LOW ? "data" : "metadata").register(meters);
+                    .description("1 while allocating fails with ENOSPC").tag("kind", kind == Condition.Name.DATA_LOW ? "data" : "metadata")
+                    .strongReference(true).register(meters);
         new JvmMemoryMetrics().bindTo(meters);
         new JvmThreadMetrics().bindTo(meters);
         new ClassLoaderMetrics().bindTo(meters);
@@ -68,11 +69,11 @@ final class NodeMetrics {
     private void blocks(MeterRegistry meters, String kind, String blocks, java.util.function.Function<SpaceReport, Space> which, ToLongFunction<Space> field) {
         Gauge.builder("cairn.blocks", this, self -> self.look().space().map(which).map(field::applyAsLong).orElse(0L))
                 .description("Blocks of the volume: 64 KiB of metadata, 4 KiB of data; total is the sum of the other states")
-                .tag("kind", kind).tag("state", blocks).register(meters);
+                .tag("kind", kind).tag("state", blocks).strongReference(true).register(meters);
     }
 
     private void gauge(MeterRegistry meters, String name, String description, ToLongFunction<NodeStatus> value) {
-        Gauge.builder(name, this, self -> value.applyAsLong(self.look())).description(description).register(meters);
+        Gauge.builder(name, this, self -> value.applyAsLong(self.look())).description(description).strongReference(true).register(meters);
     }
 
     private synchronized NodeStatus look() {

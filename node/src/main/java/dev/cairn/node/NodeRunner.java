@@ -16,6 +16,9 @@ import sun.misc.Signal;
 public final class NodeRunner {
     private static final Logger LOG = LoggerFactory.getLogger(NodeRunner.class);
 
+    /// Whoever asks whether a node lives here holds its lock for a moment, which must not keep one from starting.
+    private static final Duration LOCK_WITHIN = Duration.ofSeconds(1);
+
     private NodeRunner() {}
 
     /// Returns the exit code when the node has ended. `background`: leave the session of whoever started this.
@@ -60,7 +63,7 @@ public final class NodeRunner {
 
     private static FileLock lock(StateDirectory state) throws IOException {
         state.create();
-        return state.lock().orElseThrow(() -> new IOException("another node runs with the state in " + state.dir()
+        return state.lockPatiently(LOCK_WITHIN).orElseThrow(() -> new IOException("another node runs with the state in " + state.dir()
                 + ": 'cairn status --state " + state.dir() + "' says what it does"));
     }
 

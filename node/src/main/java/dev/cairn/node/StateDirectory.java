@@ -15,9 +15,11 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 
 /// What one node keeps between its starts, and how other processes find it while it runs.
 ///
@@ -87,6 +89,17 @@ public final class StateDirectory {
             if (lock == null) channel.close();
         }
         return Optional.ofNullable(lock);
+    }
+
+    /// As [#lock], asking again until the time is over.
+    Optional<FileLock> lockPatiently(Duration within) throws IOException {
+        long end = System.nanoTime() + within.toNanos();
+        var lock = lock();
+        while (lock.isEmpty() && System.nanoTime() < end) {
+            LockSupport.parkNanos(10_000_000);
+            lock = lock();
+        }
+        return lock;
     }
 
     /// Says where the node answers. Written whole or not at all: others may read at any moment.

@@ -49,6 +49,21 @@ class StateDirectoryTest {
     }
 
     @Test
+    void somebody_who_only_looks_does_not_keep_a_node_from_starting() throws Exception {
+        var state = new StateDirectory(dir);
+        var looking = state.lock().orElseThrow();
+        assertThat(state.lockPatiently(java.time.Duration.ZERO)).isEmpty();
+        Thread.ofVirtual().start(() -> {
+            try {
+                looking.channel().close();
+            } catch (java.io.IOException e) {
+                throw new java.io.UncheckedIOException(e);
+            }
+        });
+        assertThat(state.lockPatiently(java.time.Duration.ofSeconds(10))).isPresent();
+    }
+
+    @Test
     void the_last_failure_and_the_port_are_remembered() throws Exception {
         var state = new StateDirectory(dir);
         assertThat(state.failure()).isEmpty();

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -64,7 +65,7 @@ final class UpCommand extends StateCommand {
         }
         process.awaitAnswering();
         var port = new NodePort(state.running().orElseThrow(() -> new CommandFailure("the node has just ended; try again")));
-        var served = port.servedMounts();
+        var served = servedMounts(port);
         if (served.contains(dir)) {
             process.awaitUsable();
             return;
@@ -75,6 +76,21 @@ final class UpCommand extends StateCommand {
         remember(state, config, dir);
         port.mount(dir, NodeProcess.USABLE_WITHIN);
         process.awaitUsable();
+    }
+
+    /// Without those that the kernel has dropped already and the node is about to notice, after committing.
+    private List<Path> servedMounts(NodePort port) throws IOException {
+        var seen = new AtomicReference<>(port.servedMounts());
+        progress().await(NodeProcess.USABLE_WITHIN, () -> "waiting for the node to finish unmounting " + seen.get().getFirst(), () -> {
+            if (seen.get().stream().allMatch(MountTable.read()::cairnAt)) return true;
+            try {
+                seen.set(port.servedMounts());
+            } catch (IOException e) {
+                throw new CommandFailure("the node does not answer: " + e.getMessage(), e);
+            }
+            return false;
+        });
+        return seen.get();
     }
 
     private void prepare(Path dir) throws IOException {
