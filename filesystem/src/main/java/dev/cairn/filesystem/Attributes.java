@@ -60,7 +60,7 @@ final class Attributes {
 
     /// A change of contents or owner takes away what the old contents or owner were trusted with.
     static void killPriv(Inode inode) {
-        if (!inode.isRegular()) return;
+        if (inode.isDirectory()) return;
         inode.mode &= ~Inode.S_ISUID;
         // Without group execution the bit is no privilege (it once meant mandatory locking).
         if ((inode.mode & Inode.S_IXGRP) != 0) inode.mode &= ~Inode.S_ISGID;

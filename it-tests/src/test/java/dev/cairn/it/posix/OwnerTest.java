@@ -71,6 +71,10 @@ class OwnerTest extends PosixTest {
         ok(root.chmod(file, 06755));
         ok(root.chown(file, -1, -1));
         assertThat(root.stat(file).permissions()).as("chown that changes nothing").isEqualTo(0755);
+        ok(root.mkfifo(at("p"), 0755));
+        ok(root.chmod(at("p"), 06755));
+        ok(root.chown(at("p"), ALICE, STAFF));
+        assertThat(root.stat(at("p")).permissions()).as("anything but a directory").isEqualTo(0755);
     }
 
     @Test

@@ -211,6 +211,11 @@ final class Posix {
         return (int) SELF.call(Call.UMASK, mask);
     }
 
+    /// Has the kernel forget every name and page of a mount that is not in use: what is asked next, the file system answers.
+    long forgetCached(String mountPoint) {
+        return onPath(mountPoint, at -> call(Call.MOUNT, 0, at, 0, Linux.MS_REMOUNT, 0));
+    }
+
     /// Free blocks for anybody, in bytes.
     long freeBytes(String path) {
         try (var arena = Arena.ofConfined()) {

@@ -32,6 +32,13 @@ final class VolumeUnderTest implements BeforeAllCallback {
         return directory;
     }
 
+    /// Whether the directory is the top of a mounted file system, and so shared with nobody.
+    static boolean isMount() {
+        var here = Posix.SELF.stat(directory);
+        var above = Posix.SELF.stat(directory + "/..");
+        return here.devMajor() != above.devMajor() || here.devMinor() != above.devMinor();
+    }
+
     @Override
     public void beforeAll(ExtensionContext context) {
         directory = System.getProperty("cairn.posix.dir");
