@@ -16,7 +16,10 @@ final class VolumeUnderTest implements BeforeAllCallback {
     private record Started(TestVolume volume) implements AutoCloseable {
         static Started now() {
             try {
-                return new Started(TestVolume.create("256M", "1G"));
+                var volume = TestVolume.create("256M", "1G");
+                // A temporary directory is its owner's alone; the other users of the tests have to get through it.
+                PosixTest.ok(Posix.SELF.chmod(volume.mount.getParent().toString(), 0711));
+                return new Started(volume);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
