@@ -2,28 +2,10 @@ package dev.cairn.transaction;
 
 import dev.cairn.block.BlockStorage;
 import dev.cairn.block.Extent;
-import dev.cairn.proto.AcquireLock;
-import dev.cairn.proto.ClaimMerge;
 import dev.cairn.proto.CommitLog;
-import dev.cairn.proto.Farewell;
-import dev.cairn.proto.GetManifest;
-import dev.cairn.proto.HeldLock;
-import dev.cairn.proto.LockGranted;
 import dev.cairn.proto.LogCommitted;
-import dev.cairn.proto.ManifestDelta;
-import dev.cairn.proto.MountRegistered;
-import dev.cairn.proto.Refill;
-import dev.cairn.proto.Refused;
-import dev.cairn.proto.RegisterMount;
-import dev.cairn.proto.ReleaseLock;
-import dev.cairn.proto.RenewLease;
-import dev.cairn.proto.RevokeLock;
-import dev.cairn.proto.RunRef;
 import dev.cairn.proto.ServerMessage;
-import dev.cairn.proto.ServerReply;
-import dev.cairn.proto.ServerRequest;
 import dev.cairn.transaction.run.LoadResult;
-import dev.cairn.transaction.run.RunSet;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -75,27 +57,17 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
     private static final Logger log = LoggerFactory.getLogger(Coordinator.class);
     private static final Duration TICK = Duration.ofMillis(250);
-    private static final Duration RESEND_AFTER = Duration.ofSeconds(2);
-    private static final Duration REFILL_WHILE_LOW = Duration.ofSeconds(1);
     /// As the server's planner: fewer commit logs are not worth a merge.
     private static final int MERGE_FROM_RUNS = 4;
 
     private final MountSettings settings;
     private final TimerScheduler<Command> timers;
-    private final ActorRef<ServerProtocol.ToMount> replies;
     private final Transactions transactions;
     private final Attempt attempt;
-    private final ServerSession session;
     private final Commits commits;
-    private final MergeWorker mergeWorker;
+    private final ServerLink link;
     private final CoordinatorMeters meters;
 
-    private ActorRef<ServerProtocol.FromMount> server;
-    private boolean registered;
-    private boolean leaseOver;
-    private long leaseNanos;
-    private long leaseEndNanos;
-    private long lastSendNanos;
     private String failure;
 
     private final List<Parked> waitingForServer = new ArrayList<>();
@@ -106,11 +78,6 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private Lacking spare = new Lacking();
     private int parked;
     private boolean indexLocksHeld;
-    private boolean refillAsked;
-    private long refilledAtNanos;
-    private boolean manifestAsked;
-    private boolean claiming;
-    private boolean renewing;
     private boolean stopping;
 
     static Behavior<Command> create(MountSettings settings) {
@@ -123,13 +90,12 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         this.timers = timers;
         this.transactions = new Transactions(settings.share(), settings.cache(), settings.dirtyBytesMax());
         this.attempt = new Attempt(transactions);
-        this.session = new ServerSession(settings.fsid(), settings.rid());
-        this.mergeWorker = new MergeWorker(settings.fsid(), settings.metadata(), settings.background());
         this.meters = new CoordinatorMeters(settings.meters());
         this.commits = new Commits(transactions,
                 new CommitWriter(settings.fsid(), settings.rid(), settings.metadata(), settings.data(), settings.io()),
                 meters, new Surroundings());
-        this.replies = context.messageAdapter(ServerProtocol.ToMount.class, m -> new FromServer(m.message()));
+        this.link = new ServerLink(settings, transactions,
+                context.messageAdapter(ServerProtocol.ToMount.class, m -> new FromServer(m.message())), TICK, new Heard());
         var listings = context.messageAdapter(Receptionist.Listing.class, ServerListed::new);
         context.getSystem().receptionist().tell(
                 Receptionist.subscribe(ServerProtocol.serviceKey(settings.fsid()), listings));
@@ -147,8 +113,8 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             case Operation operation -> execute(operation, takeLacking());
             case Commit commit -> commit(commit.done());
             case Stop stop -> stop(stop.done());
-            case ServerListed listed -> listed(listed.listing());
-            case FromServer from -> fromServer(from.message());
+            case ServerListed listed -> link.listed(listed.listing());
+            case FromServer from -> link.heard(from.message());
             case Fetched fetched -> fetched(fetched.parked(), fetched.result());
             case Written w -> commits.written(w.transaction(), w.outcome());
             case PinsDrained p -> commits.drained(p.transaction());
@@ -157,10 +123,14 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
                 transactions.discarded(discarded.extents());
                 resumeAll(waitingForDiscard);
             }
-            case MergeEnded ended -> mergeEnded(ended.ended());
-            case Timer.TICK -> tick();
+            case MergeEnded ended -> link.mergeEnded(ended.ended());
+            case Timer.TICK -> {
+                link.tick();
+                publishStatus();
+                meters.publish(transactions, parked);
+            }
             case Timer.COMMIT -> {
-                if (registered && failure == null && (transactions.open.dirty() || transactions.share.hasDataSurplus())) commits.soon();
+                if (link.registered() && failure == null && (transactions.open.dirty() || transactions.share.hasDataSurplus())) commits.soon();
             }
             case Timer.RETRY_WRITE -> commits.retry();
         }
@@ -188,7 +158,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             end(operation, lacking, Errno.EIO);
             return;
         }
-        if (!registered || leaseOver) {
+        if (!link.serving()) {
             waitingForServer.add(park(operation, lacking));
             return;
         }
@@ -276,7 +246,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         switch (lacking.kind) {
             case LOCK -> {
                 waitingForLock.computeIfAbsent(lacking.lockId, _ -> new ArrayList<>()).add(waiter);
-                if (transactions.locks.want(lacking.lockId, lacking.lockMode)) acquire(lacking.lockId, lacking.lockMode);
+                if (transactions.locks.want(lacking.lockId, lacking.lockMode)) link.acquire(lacking.lockId, lacking.lockMode);
             }
             case COMMIT -> {
                 lacking.mustPass.waiters.add(error -> {
@@ -310,13 +280,13 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             return;
         }
         waitingForManifest.add(waiter);
-        askManifest();
+        link.askManifest();
     }
 
     // After an operation that changed something.
     private void grown() {
         if (transactions.wantsCommit()) commits.soon();
-        if (transactions.share.wantsRefill() && !refillAsked && transactions.frozen == null) refill();
+        if (transactions.share.wantsRefill() && transactions.frozen == null) link.refill();
     }
 
     private void tellSelf(Command command) {
@@ -327,29 +297,26 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
     private void commit(Consumer<Errno> done) {
         if (failure != null) done.accept(Errno.EIO);
-        else if (!registered) done.accept(null);
+        else if (!link.registered()) done.accept(null);
         else commits.ask(done);
     }
 
     private void stop(Consumer<Errno> done) {
-        Consumer<Errno> farewell = outcome -> {
-            if (failure != null || !registered) {
+        commit(outcome -> {
+            Runnable end = () -> {
                 stopping = true;
                 done.accept(outcome);
-                return;
-            }
-            send(ServerRequest.newBuilder().setFarewell(Farewell.getDefaultInstance()), _ -> {
-                stopping = true;
-                done.accept(outcome);
-            });
-        };
-        commit(farewell);
+            };
+            if (failure != null || !link.registered()) end.run();
+            else link.farewell(end);
+        });
     }
 
     /// Nothing that this mount does can be trusted to last any more. Reads and writes get EIO from now on.
     private void fail(String why) {
         if (failure != null) return;
         failure = why;
+        link.end();
         log.error("mount {} stops working: {}", "%016x".formatted(settings.rid()), why);
         commits.failAll();
         resumeAll(waitingForServer);
@@ -361,215 +328,46 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         settings.listener().failed(why);
     }
 
-    // ---- the server
-
-    private void listed(Receptionist.Listing listing) {
-        var instances = listing.getServiceInstances(ServerProtocol.serviceKey(settings.fsid()));
-        var found = instances.stream().findFirst().orElse(null);
-        if (found == null || found.equals(server)) return;
-        server = found;
-        if (registered) registerAgain();
-        else if (session.unanswered().isEmpty()) register(RegisterMount.newBuilder(), this::registered);
-        resend();
-    }
-
-    private void register(RegisterMount.Builder register, Consumer<MountRegistered> then) {
-        send(ServerRequest.newBuilder().setRegisterMount(
-                register.setNodeId(settings.nodeId()).setNodeIncarnation(settings.nodeIncarnation())),
-                reply -> then.accept(reply.getRegistered()));
-    }
-
-    // Locks are soft state of a server: a new one learns them from the mounts that hold them.
-    private void registerAgain() {
-        var register = RegisterMount.newBuilder();
-        for (long id : transactions.locks.held())
-            register.addHeld(HeldLock.newBuilder().setName(LockClient.name(id))
-                    .setMode(LockClient.mode(transactions.locks.mode(id))));
-        log.info("there is a new server; registering with it again, with {} locks", register.getHeldCount());
-        long askedAt = System.nanoTime();
-        register(register, answer -> {
-            leaseRenewed(answer.getLeaseMillis(), askedAt);
-            if (answer.getManifest().getVersion() > transactions.runs.version())
-                transactions.runs = RunSet.of(answer.getManifest());
-        });
-    }
-
-    private void send(ServerRequest.Builder body, Consumer<ServerReply> then) {
-        tellServer(session.next(body, reply -> {
-            if (reply.hasRefused()) refused(reply.getRefused());
-            else then.accept(reply);
-        }));
-    }
-
-    private void tellServer(ServerRequest request) {
-        lastSendNanos = System.nanoTime();
-        if (server != null) server.tell(new ServerProtocol.FromMount(request, replies));
-    }
-
-    private void resend() {
-        session.unanswered().forEach(this::tellServer);
-    }
-
-    private void refused(Refused refused) {
-        fail("the server refuses this mount (" + refused.getKind() + ": " + refused.getWhy() + "); unmount and mount again");
-    }
-
-    private void fromServer(ServerMessage message) {
-        if (message.getRid() != settings.rid() || !session.accepts(message.getTerm())) return;
-        switch (message.getBodyCase()) {
-            case REPLY -> session.taken(message.getReply());
-            case MANIFEST_DELTA -> manifestChanged(message.getManifestDelta());
-            case REVOKE_LOCK -> revoke(message.getRevokeLock());
-            case MERGE_AVAILABLE -> claimMerge();
-            case BODY_NOT_SET -> log.warn("the server sent a message that this version does not know");
-        }
-    }
-
-    private void registered(MountRegistered answer) {
-        transactions.share.granted(answer.getSpace());
-        transactions.directoryNumbers.grant(answer.getDirectoryInodes());
-        transactions.otherNumbers.grant(answer.getOtherInodes());
-        transactions.counted(answer.getInodeCount());
-        transactions.start(RunSet.of(answer.getManifest()), answer.getFirstSeq(), answer.getSecondSeq());
-        registered = true;
-        leaseRenewed(answer.getLeaseMillis(), lastSendNanos);
-        log.debug("mount {} registered, term {}, first transaction {}", "%016x".formatted(settings.rid()), session.term(),
-                answer.getFirstSeq());
-        settings.listener().registered();
-        resumeAll(waitingForServer);
-    }
-
-    private void leaseRenewed(long leaseMillis, long askedAtNanos) {
-        leaseNanos = Duration.ofMillis(leaseMillis).toNanos();
-        // From when it was asked for: the server counts from later, so this mount always stops first.
-        leaseEndNanos = askedAtNanos + leaseNanos;
-        if (leaseOver) {
-            leaseOver = false;
-            log.info("the lease is renewed; operations go on");
-            resumeAll(waitingForServer);
-        }
-    }
-
-    private void tick() {
-        long now = System.nanoTime();
-        if (now - lastSendNanos > RESEND_AFTER.toNanos() && !session.unanswered().isEmpty()) resend();
-        publishStatus();
-        meters.publish(transactions, parked);
-        if (!registered || failure != null) return;
-        if (!leaseOver && now - leaseEndNanos >= -TICK.toNanos()) {
-            leaseOver = true;
-            log.warn("the lease is over and no server renews it; operations wait");
-        }
-        if (now - leaseEndNanos >= -2 * leaseNanos / 3 && !renewing) renewLease(now);
-        // Space comes back by merging and by what other mounts delete: while it is low, somebody has to ask.
-        boolean low = transactions.share.metadataLow() || transactions.share.dataLow();
-        if (low && !refillAsked && now - refilledAtNanos > REFILL_WHILE_LOW.toNanos()) refill();
-    }
-
-    private void renewLease(long now) {
-        renewing = true;
-        send(ServerRequest.newBuilder().setRenewLease(RenewLease.getDefaultInstance()), reply -> {
-            renewing = false;
-            leaseRenewed(reply.getLeaseRenewed().getLeaseMillis(), now);
-        });
-    }
-
-    private void refill() {
-        refillAsked = true;
-        refilledAtNanos = System.nanoTime();
-        send(ServerRequest.newBuilder().setRefill(Refill.newBuilder()
-                .setMetadata(transactions.share.wantsMetadata() || transactions.share.metadataLow())
-                .setData(transactions.share.wantsData() || transactions.share.dataLow())), reply -> {
-            refillAsked = false;
-            transactions.share.granted(reply.getRefilled());
-        });
-    }
-
-    // ---- the manifest and merging
-
-    private void manifestChanged(ManifestDelta delta) {
-        if (!registered || delta.getToVersion() <= transactions.runs.version()) return;
-        if (!transactions.runs.canApply(delta)) {
-            askManifest();
-            return;
-        }
-        transactions.runs = transactions.runs.apply(delta);
-        if (delta.getRemovedRunIdsCount() > 0) transactions.cache.retain(transactions.runs);
-    }
-
-    void askManifest() {
-        if (manifestAsked) return;
-        manifestAsked = true;
-        send(ServerRequest.newBuilder().setGetManifest(GetManifest.getDefaultInstance()), reply -> {
-            manifestAsked = false;
-            if (reply.getManifest().getVersion() >= transactions.runs.version())
-                transactions.runs = RunSet.of(reply.getManifest());
-            for (var waiter : waitingForManifest) waiter.lacking().manifestVersion = transactions.runs.version();
-            resumeAll(waitingForManifest);
-        });
-    }
-
-    private void claimMerge() {
-        if (!registered || failure != null || claiming || mergeWorker.busy()) return;
-        claiming = true;
-        send(ServerRequest.newBuilder().setClaimMerge(ClaimMerge.getDefaultInstance()), reply -> {
-            claiming = false;
-            var job = reply.getMergeJob();
-            if (job.getJobId() != 0) mergeWorker.start(job, ended -> tellSelf(new MergeEnded(ended)));
-        });
-    }
-
-    private void mergeEnded(MergeWorker.Ended ended) {
-        mergeWorker.ended();
-        tellServer(session.next(ended.report(), reply -> {
-            // The server may have given the job up meanwhile: then its inputs are as they were, and nothing is lost.
-            if (reply.hasRefused()) log.warn("the server takes no report of a merge job: {}", reply.getRefused().getWhy());
-            else if (reply.getMergeRecorded().getMore()) claimMerge();
-        }));
-    }
-
-    // ---- locks
-
-    private void acquire(long id, LockMode mode) {
-        send(ServerRequest.newBuilder().setAcquireLock(AcquireLock.newBuilder()
-                .setName(LockClient.name(id)).setMode(LockClient.mode(mode))), reply -> lockGranted(reply.getLockGranted()));
-    }
-
-    private void lockGranted(LockGranted grant) {
-        transactions.locks.granted(grant);
-        if (grant.getManifestVersion() > transactions.runs.version()) askManifest();
-        var waiters = waitingForLock.remove(LockClient.id(grant.getName()));
-        if (waiters != null) resumeAll(waiters);
-    }
-
-    // What was done under the lock becomes visible to the next holder by a commit; nothing may hide its changes from us later.
-    private void revoke(RevokeLock revoke) {
-        long id = LockClient.id(revoke.getName());
-        var keep = LockClient.mode(revoke.getKeep());
-        if (!transactions.locks.revoke(id, keep)) {
-            send(release(id, keep), _ -> {});
-            return;
-        }
-        commits.ask(error -> {
-            if (error != null) return;     // fsync has been told; the server waits until the commit's next try passes
-            transactions.stopCarrying();
-            settings.listener().revoked(revoke.getName(), keep);
-            send(release(id, keep), _ -> {
-                var asked = transactions.locks.givenBack(id);
-                if (asked != null) acquire(id, asked);
-            });
-        });
-    }
-
-    private static ServerRequest.Builder release(long id, LockMode keep) {
-        return ServerRequest.newBuilder().setReleaseLock(
-                ReleaseLock.newBuilder().setName(LockClient.name(id)).setKeep(LockClient.mode(keep)));
-    }
-
     private void publishStatus() {
-        settings.status().accept(new MountStatus(settings.rid(), session.term(), registered && !leaseOver && failure == null,
+        settings.status().accept(new MountStatus(settings.rid(), link.term(), link.serving() && failure == null,
                 failure, commits.failure(), transactions.open == null ? 0 : transactions.open.seq,
                 transactions.open == null ? 0 : transactions.dirtyHeapBytes(), parked, slowDown.percent()));
+    }
+
+    // ---- what the server says
+
+    private final class Heard implements ServerLink.Mount {
+        @Override
+        public void serving() {
+            resumeAll(waitingForServer);
+        }
+
+        @Override
+        public void manifestFetched() {
+            for (var waiter : waitingForManifest) waiter.lacking().manifestVersion = transactions.runs.version();
+            resumeAll(waitingForManifest);
+        }
+
+        @Override
+        public void lockGranted(long id) {
+            var waiters = waitingForLock.remove(id);
+            if (waiters != null) resumeAll(waiters);
+        }
+
+        @Override
+        public void commit(Consumer<Errno> then) {
+            commits.ask(then);
+        }
+
+        @Override
+        public void mergeEnded(MergeWorker.Ended ended) {
+            tellSelf(new MergeEnded(ended));
+        }
+
+        @Override
+        public void fail(String why) {
+            Coordinator.this.fail(why);
+        }
     }
 
     // ---- what the commits need of the coordinator
@@ -592,20 +390,20 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
         @Override
         public void journal(CommitLog commit, Consumer<LogCommitted> then) {
-            send(ServerRequest.newBuilder().setCommitLog(commit), reply -> then.accept(reply.getCommitted()));
+            link.journal(commit, then);
         }
 
         @Override
         public void passed(LogCommitted answer, boolean manifestFollowed) {
             indexLocksHeld = false;
             slowDown.set(answer.getSlowDownPercent());
-            if (!manifestFollowed) askManifest();
-            if (transactions.runs.logCount() >= MERGE_FROM_RUNS) claimMerge();
+            if (!manifestFollowed) link.askManifest();
+            if (transactions.runs.logCount() >= MERGE_FROM_RUNS) link.claimMerge();
         }
 
         @Override
         public void refill() {
-            if (!refillAsked) Coordinator.this.refill();
+            link.refill();
         }
 
         // Answered also when the device cannot discard: that is a pity and no harm, the blocks are free all the same.
