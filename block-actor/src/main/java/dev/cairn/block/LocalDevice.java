@@ -14,9 +14,20 @@ public final class LocalDevice implements BlockDevice {
         READ_ONLY
     }
 
+    /// What the device could not do since it was opened: how often, and the last time in words, by `System.nanoTime`.
+    public record Failures(long count, String last, long lastNanos) {
+        private static final Failures NONE = new Failures(0, "", 0);
+    }
+
+    @FunctionalInterface
+    private interface Work {
+        boolean run() throws DeviceException;
+    }
+
     private final DeviceFile file;
     private final int blockBytes;
     private final long blocks;
+    private volatile Failures failures = Failures.NONE;
 
     LocalDevice(DeviceFile file, int blockBytes, long blocks) {
         if (blockBytes < 512 || Integer.bitCount(blockBytes) != 1)
@@ -54,31 +65,58 @@ public final class LocalDevice implements BlockDevice {
     @Override
     public void read(long byteOffset, MemorySegment into) throws DeviceException {
         check("read", byteOffset, into);
-        file.read(byteOffset, into, blockBytes);
+        counted(() -> {
+            file.read(byteOffset, into, blockBytes);
+            return true;
+        });
     }
 
     @Override
     public boolean readWithoutWaiting(long byteOffset, MemorySegment into) throws DeviceException {
         check("read", byteOffset, into);
-        return file.readWithoutWaiting(byteOffset, into, blockBytes);
+        return counted(() -> file.readWithoutWaiting(byteOffset, into, blockBytes));
     }
 
     @Override
     public void write(long byteOffset, MemorySegment from) throws DeviceException {
         check("write", byteOffset, from);
-        file.write(byteOffset, from, blockBytes);
+        counted(() -> {
+            file.write(byteOffset, from, blockBytes);
+            return true;
+        });
     }
 
     /// {@inheritDoc} After one failure every later flush fails too: what was lost cannot be told any more.
     @Override
     public void flush() throws DeviceException {
-        file.flush();
+        counted(() -> {
+            file.flush();
+            return true;
+        });
     }
 
     @Override
     public void discard(Extent extent) throws DeviceException {
         if (extent.end() > blocks) throw beyond("discard", extent.start(), extent.count() * blockBytes);
-        file.discard(extent.start() * blockBytes, extent.count() * blockBytes, blockBytes);
+        counted(() -> {
+            file.discard(extent.start() * blockBytes, extent.count() * blockBytes, blockBytes);
+            return true;
+        });
+    }
+
+    public Failures failures() {
+        return failures;
+    }
+
+    private boolean counted(Work work) throws DeviceException {
+        try {
+            return work.run();
+        } catch (DeviceException e) {
+            synchronized (this) {
+                failures = new Failures(failures.count + 1, e.getMessage(), System.nanoTime());
+            }
+            throw e;
+        }
     }
 
     private void check(String what, long byteOffset, MemorySegment buffer) throws DeviceException {

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.concurrent.Executors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -110,6 +112,24 @@ class LocalDeviceTest {
                 .hasMessageContaining("neither a file nor a block device");
         assertThatThrownBy(() -> LocalDevice.open(directory.resolve("none"), READ_WRITE, 4096))
                 .hasMessageContaining("no such file");
+    }
+
+    @Test
+    void failures_are_counted_and_the_last_one_remembered() throws Exception {
+        var path = file("device", 1 << 20);
+        try (var device = LocalDevice.open(path, READ_WRITE, 4096); var arena = Arena.ofConfined()) {
+            var block = arena.allocate(4096, 4096);
+            device.write(0, block);
+            assertThat(device.failures().count()).isZero();
+            try (var file = FileChannel.open(path, StandardOpenOption.WRITE)) {
+                file.truncate(8192);
+            }
+            assertThatThrownBy(() -> device.read(40960, block)).isInstanceOf(DeviceException.class);
+            assertThatThrownBy(() -> device.read(8192, block)).isInstanceOf(DeviceException.class);
+            device.read(4096, block);
+            assertThat(device.failures().count()).isEqualTo(2);
+            assertThat(device.failures().last()).contains("block 2 ").contains("device ends at 8192");
+        }
     }
 
     @Test

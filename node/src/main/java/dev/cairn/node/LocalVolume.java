@@ -3,6 +3,7 @@ package dev.cairn.node;
 import com.typesafe.config.ConfigFactory;
 import dev.cairn.block.DeviceException;
 import dev.cairn.block.DeviceLabel;
+import dev.cairn.block.LocalDevice;
 import dev.cairn.block.VolumeDevices;
 import dev.cairn.proto.SpaceReport;
 import dev.cairn.proto.VolumeGeometry;
@@ -13,11 +14,13 @@ import dev.cairn.quorum.QuorumSlot;
 import dev.cairn.quorum.ServerSettings;
 import dev.cairn.quorum.ServerStatus;
 import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -28,6 +31,8 @@ import java.util.function.ToDoubleFunction;
 /// A volume whose devices are on this machine: the devices, the quorum slot with the server, and at most one mount.
 final class LocalVolume implements Volume {
     private static final int DEFAULT_PART_OF_HEAP = 4;
+    /// A device that has worked without a failure for this long counts as well again.
+    private static final Duration DEVICE_ERROR_HOLDS = Duration.ofMinutes(5);
 
     private final NodeConfig config;
     private final VolumeDevices devices;
@@ -45,11 +50,18 @@ final class LocalVolume implements Volume {
         this.quorum = quorum;
         this.meters = meters;
         this.unmounted = unmounted;
+        countFailures("metadata", devices.metadata());
+        countFailures("data", devices.data());
         gauge("cairn.merge.debt", "Metadata blocks of commit logs that wait for a merge", ServerStatus::mergeDebt);
         gauge("cairn.server.requests", "Requests that this server has taken in its term", ServerStatus::requests);
         gauge("cairn.server.batches", "Batches in which it journalled them", ServerStatus::batches);
         gauge("cairn.server.mounts", "Mounts that the server knows", ServerStatus::mounts);
         gauge("cairn.runs", "Live runs of the volume", status -> status.runsByLevel().stream().mapToInt(Integer::intValue).sum());
+    }
+
+    private void countFailures(String kind, LocalDevice device) {
+        FunctionCounter.builder("cairn.device.failures", device, one -> one.failures().count())
+                .description("Reads, writes, flushes and discards that the device could not carry out").tag("device", kind).register(meters);
     }
 
     private void gauge(String name, String description, ToDoubleFunction<ServerStatus> value) {
@@ -150,6 +162,13 @@ final class LocalVolume implements Volume {
         var damaged = meters.find("cairn.metadata.damaged").counters().stream().mapToDouble(Counter::count).sum();
         if (damaged > 0)
             conditions.add(new Condition(Condition.Name.DEVICE_ERROR, "%.0f metadata blocks could not be trusted since the node started".formatted(damaged)));
+        for (var device : List.of(devices.metadata(), devices.data())) {
+            var failures = device.failures();
+            var ago = Duration.ofNanos(System.nanoTime() - failures.lastNanos());
+            if (failures.count() > 0 && ago.compareTo(DEVICE_ERROR_HOLDS) < 0)
+                conditions.add(new Condition(Condition.Name.DEVICE_ERROR, "%d failures since the node started, the last one %d s ago: %s"
+                        .formatted(failures.count(), ago.toSeconds(), failures.last())));
+        }
         return conditions;
     }
 

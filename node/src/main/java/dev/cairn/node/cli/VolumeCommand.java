@@ -12,7 +12,7 @@ import picocli.CommandLine.Option;
 /// A command that asks a mounted volume something.
 abstract class VolumeCommand extends Cairn.Subcommand {
     private static final int PROTOCOL = 1;
-    private static final int EPERM = 1, ENOENT = 2, EIO = 5, ENOTTY = 25;
+    private static final int EPERM = 1, ENOENT = 2, EIO = 5, ENOTTY = 25, ESTALE = 116;
 
     @Option(names = "--json", description = "Print JSON.")
     boolean json;
@@ -33,8 +33,9 @@ abstract class VolumeCommand extends Cairn.Subcommand {
             case ENOENT -> "no such file or directory";
             case EIO -> "input/output error, the node's log says which device and block";
             case ENOTTY -> "not on a mounted Cairn volume; 'cairn status' shows what is mounted";
+            case ESTALE -> "no such inode: it was never made, or has been deleted";
             default -> "error " + reply.getErrno();
-        } + (reply.getWhy().isEmpty() ? "" : ": " + reply.getWhy()));
+        } + (reply.getWhy().isEmpty() || reply.getErrno() == ESTALE ? "" : ": " + reply.getWhy()));
     }
 
     // A mount whose node has died looks like a missing file to everybody.
