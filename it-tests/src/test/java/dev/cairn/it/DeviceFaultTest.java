@@ -103,6 +103,27 @@ class DeviceFaultTest {
     }
 
     @Test
+    void a_broken_invariant_stops_the_mount_answers_everybody_and_commits_nothing_of_it() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            volume.create(ROOT, "kept");
+            volume.commit();
+            volume.create(ROOT, "lost");
+            assertThatThrownBy(() -> volume.run(dev.cairn.transaction.Operation.Hold.MODIFY, tx -> {
+                tx.freeData(new Extent(1000, 1));
+                tx.freeData(new Extent(1000, 1));
+                return null;
+            })).isSameAs(Errno.EIO.failure());
+            assertThatThrownBy(() -> volume.list(ROOT)).isSameAs(Errno.EIO.failure());
+            assertThatThrownBy(volume::commit).isSameAs(Errno.EIO.failure());
+            Awaitility.await().until(() -> volume.mount.status().failure() != null);
+            assertThat(volume.mount.status().failure()).contains("invariant").contains("mount again");
+            try (var again = SimulatedVolume.after(volume.metadata.restart(), volume.data.restart(), volume.journalAt(Long.MAX_VALUE))) {
+                assertThat(again.list(ROOT).keySet()).isEqualTo(java.util.Set.of("kept"));
+            }
+        }
+    }
+
+    @Test
     void freed_blocks_are_counted_back_to_the_last_one() {
         try (var volume = SimulatedVolume.fresh(1024, 16384)) {
             volume.commit();

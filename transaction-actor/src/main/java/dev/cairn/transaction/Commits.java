@@ -52,6 +52,7 @@ final class Commits {
     private boolean drained;
     private long frozenAtNanos;
     private String failure;
+    private boolean over;
 
     Commits(Transactions transactions, CommitWriter writer, CoordinatorMeters meters, Surroundings surroundings) {
         this.transactions = transactions;
@@ -62,7 +63,7 @@ final class Commits {
 
     /// Tells `done` when everything that has been done so far is durable.
     void ask(Consumer<Errno> done) {
-        if (failure != null) done.accept(Errno.EIO);
+        if (failure != null || over) done.accept(Errno.EIO);
         else if (transactions.open.dirty()) {
             transactions.open.waiters.add(done);
             soon();
@@ -72,6 +73,7 @@ final class Commits {
 
     /// Commits the open transaction, at once or after the one that is on its way.
     void soon() {
+        if (over) return;
         if (!transactions.mayFreeze()) {
             another = true;
             return;
@@ -124,7 +126,7 @@ final class Commits {
     }
 
     void retry() {
-        if (transactions.frozen != null && written == null) write();
+        if (transactions.frozen != null && written == null && !over) write();
     }
 
     void drained(Transaction transaction) {
@@ -133,7 +135,7 @@ final class Commits {
     }
 
     private void journal(Transaction transaction) {
-        if (written == null || !drained) return;
+        if (written == null || !drained || over) return;
         var commit = CommitLog.newBuilder().setTransactionSeq(transaction.seq).setInodesDelta(transaction.inodesDelta)
                 .setWantsDirectoryInodes(transactions.directoryNumbers.low())
                 .setWantsOtherInodes(transactions.otherNumbers.low());
@@ -177,8 +179,9 @@ final class Commits {
         if (another || !transactions.open.waiters.isEmpty() || transactions.wantsCommit()) soon();
     }
 
-    /// The mount has failed for good.
+    /// The mount has failed for good: nothing more of it becomes durable.
     void failAll() {
+        over = true;
         if (transactions.frozen != null) transactions.frozen.tellWaiters(Errno.EIO);
         if (transactions.open != null) transactions.open.tellWaiters(Errno.EIO);
     }

@@ -108,7 +108,18 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         return newReceiveBuilder().onAnyMessage(this::onCommand).build();
     }
 
+    // A broken invariant ends the mount's work, not the actor: those who wait, and those who still come, get an answer.
     private Behavior<Command> onCommand(Command command) {
+        try {
+            carryOut(command);
+        } catch (RuntimeException broken) {
+            log.error("{} broke an invariant", command.getClass().getSimpleName(), broken);
+            fail("a broken invariant (" + broken.getMessage() + "); nothing after the last commit is trusted, mount again");
+        }
+        return stopping ? Behaviors.stopped() : this;
+    }
+
+    private void carryOut(Command command) {
         switch (command) {
             case Operation operation -> execute(operation, takeLacking());
             case Commit commit -> commit(commit.done());
@@ -134,7 +145,6 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             }
             case Timer.RETRY_WRITE -> commits.retry();
         }
-        return stopping ? Behaviors.stopped() : this;
     }
 
     // ---- operations
@@ -198,7 +208,14 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             end(operation, lacking, Errno.EIO);
             return true;
         }
-        attempt.succeed();
+        try {
+            attempt.succeed();
+        } catch (RuntimeException broken) {
+            log.error("{} broke an invariant", operation.name(), broken);
+            fail("a broken invariant (" + broken.getMessage() + "); nothing after the last commit is trusted, mount again");
+            end(operation, lacking, Errno.EIO);
+            return true;
+        }
         giveBack(lacking);
         operation.done();
         if (operation.hold() != Operation.Hold.READ) grown();
