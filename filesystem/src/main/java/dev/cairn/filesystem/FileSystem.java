@@ -86,6 +86,14 @@ public final class FileSystem {
         return inode;
     }
 
+    /// A regular file without a name (O_TMPFILE) in the file system of `dir`: an orphan, as after [#unlink], which [#link]
+    /// may give a name.
+    public Inode tmpfile(Tx tx, long dir, int mode, Caller caller, Time now) {
+        var inode = Namespace.tmpfile(tx, dir, mode, caller, now);
+        Inodes.storeNew(tx, inode);
+        return inode;
+    }
+
     public Inode mkdir(Tx tx, long dir, byte[] name, int mode, Caller caller, Time now) {
         var inode = Namespace.create(tx, dir, name, Inode.S_IFDIR | mode & Inode.PERMISSIONS, caller, now);
         Inodes.storeNew(tx, inode);
@@ -100,7 +108,8 @@ public final class FileSystem {
         return Namespace.readlink(tx, ino);
     }
 
-    /// A further name for an inode that is no directory. EMLINK beyond [#LINKS_MAX].
+    /// A further name for an inode that is no directory, or the first one of a [#tmpfile]. EMLINK beyond [#LINKS_MAX];
+    /// ENOENT for what was unlinked.
     public Inode link(Tx tx, long ino, long dir, byte[] name, Time now) {
         return Namespace.link(tx, ino, dir, name, now);
     }

@@ -19,7 +19,7 @@ import org.slf4j.LoggerFactory;
 ///      8  u32  uid
 ///     12  u32  gid
 ///     16  u32  nlink          of a directory 2 + subdirectories; 0: an orphan
-///     20  u32  flags          TRUNCATING, RETENTION
+///     20  u32  flags          TRUNCATING, RETENTION, NAMELESS
 ///     24  u32  rdev           of devices
 ///     28  u32  xattrs         how many there are: without any, getxattr needs no further look
 ///     32  u32  atime nsec, 36 mtime nsec, 40 ctime nsec, 44 crtime nsec
@@ -44,7 +44,9 @@ public final class Inode {
     /// Blocks beyond `size` are still to be freed; until then nothing may make the file longer.
     static final int TRUNCATING = 1;
     static final int RETENTION = 2;
-    private static final int FLAGS_KNOWN = TRUNCATING | RETENTION;
+    /// Made without a name (O_TMPFILE) and still without one: unlike what was unlinked it may get one.
+    static final int NAMELESS = 4;
+    private static final int FLAGS_KNOWN = TRUNCATING | RETENTION | NAMELESS;
 
     static final int BYTES = 176;
     private static final int VERSION = 1;

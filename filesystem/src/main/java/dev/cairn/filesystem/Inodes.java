@@ -132,5 +132,12 @@ final class Inodes {
         store(tx, inode);
     }
 
+    /// The first name of what was made without one: no orphan any more. Counting the link is the caller's.
+    static void named(Tx tx, Inode inode) {
+        tx.lockOrphans(LockMode.WRITE_ONLY);
+        tx.delete(Keys.orphan(inode.ino));
+        inode.flags &= ~Inode.NAMELESS;
+    }
+
     private Inodes() {}
 }

@@ -77,6 +77,19 @@ final class Namespace {
         return inode;
     }
 
+    /// A regular file that no directory names: an orphan from birth, which [#link] may give its first name.
+    static Inode tmpfile(Tx tx, long dirIno, int mode, Caller caller, Time now) {
+        long ino = tx.allocateInode(false);
+        Inodes.lockBoth(tx, dirIno, ino, LockMode.WRITE);
+        var dir = Inodes.loadLiveDirectory(tx, dirIno);
+        var inode = Inodes.create(tx, dir, ino, Inode.S_IFREG | mode & Inode.PERMISSIONS & ~caller.umask(), caller, now);
+        inode.nlink = 0;
+        inode.flags |= Inode.NAMELESS;
+        tx.lockOrphans(LockMode.WRITE_ONLY);
+        tx.put(Keys.orphan(ino), Inodes.EMPTY);
+        return inode;
+    }
+
     private static void addSubdirectory(Inode dir) {
         if (dir.nlink == FileSystem.LINKS_MAX) throw EMLINK.failure();
         dir.nlink++;
@@ -112,8 +125,9 @@ final class Namespace {
         var dir = Inodes.loadLiveDirectory(tx, dirIno);
         var inode = Inodes.load(tx, ino);
         if (inode.isDirectory()) throw EPERM.failure();
-        if (inode.nlink == 0) throw ENOENT.failure();
+        if (inode.nlink == 0 && (inode.flags & Inode.NAMELESS) == 0) throw ENOENT.failure();
         if (Directories.find(tx, dirIno, name) != null) throw EEXIST.failure();
+        if (inode.nlink == 0) Inodes.named(tx, inode);
         if (inode.nlink == FileSystem.LINKS_MAX) throw EMLINK.failure();
         Directories.add(tx, dir, name, ino, inode.type());
         dir.touched(now);

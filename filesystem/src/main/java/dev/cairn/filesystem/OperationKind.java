@@ -18,7 +18,7 @@ public enum OperationKind {
     /// Changes no item; it is the first half of a punch, which must not be refused.
     PLAN_ZERO(Hold.MODIFY),
 
-    FORMAT(Hold.ALLOCATE), CREATE(Hold.ALLOCATE), MKNOD(Hold.ALLOCATE), MKDIR(Hold.ALLOCATE), SYMLINK(Hold.ALLOCATE),
+    FORMAT(Hold.ALLOCATE), CREATE(Hold.ALLOCATE), TMPFILE(Hold.ALLOCATE), MKNOD(Hold.ALLOCATE), MKDIR(Hold.ALLOCATE), SYMLINK(Hold.ALLOCATE),
     LINK(Hold.ALLOCATE), SETXATTR(Hold.ALLOCATE), FALLOCATE(Hold.ALLOCATE), PLAN_WRITE(Hold.ALLOCATE);
 
     private final Hold hold;

@@ -3,7 +3,7 @@ package dev.cairn.filesystem;
 import dev.cairn.transaction.LockMode;
 import dev.cairn.transaction.Tx;
 
-/// Inodes without names, from the last unlink until their last user has gone. The orphan item is put and deleted in the
+/// Inodes without names, from the last unlink (or from birth: O_TMPFILE) until their last user has gone. The orphan item is put and deleted in the
 /// same transactions that take the last name and delete the inode, so whoever mounts after a crash finds every one.
 final class Orphans {
     /// Xattr items deleted by one operation.
@@ -38,6 +38,7 @@ final class Orphans {
 
     // Half deleted it is an empty file: nothing that is left may lead to what has been freed.
     private static void storeHalf(Tx tx, Inode inode) {
+        inode.flags &= ~Inode.NAMELESS;
         if (inode.isRegular()) {
             inode.size = 0;
             inode.zeroFrom = 0;

@@ -267,6 +267,30 @@ class CallsTest {
     }
 
     @Test
+    void what_is_made_without_a_name_is_an_orphan_until_it_gets_one() {
+        long dir = dir(1, "d");
+        volume.setattr(dir, SetAttr.NONE.mode(02775).gid(77));
+        var made = volume.calling(tx -> fs.tmpfile(tx, dir, 0666, new Caller(5, 6, 022), volume.now()));
+        assertEquals(0, made.nlink);
+        assertEquals(Inode.S_IFREG | 0644, made.mode);
+        assertEquals(77, made.gid);
+        volume.write(made.ino, 0, n("content"));
+        volume.doing(tx -> assertEquals(made.ino, fs.nextOrphan(tx, 0)));
+        Checker.check(volume);
+        assertEquals(1, volume.calling(tx -> fs.link(tx, made.ino, 1, n("f"), volume.now())).nlink);
+        volume.doing(tx -> assertEquals(0, fs.nextOrphan(tx, 0)));
+        assertEquals("content", new String(volume.read(made.ino, 0, 100)));
+        Checker.check(volume);
+        volume.doing(tx -> fs.unlink(tx, 1, n("f"), volume.now()));
+        assertEquals(Errno.ENOENT, errno(tx -> fs.link(tx, made.ino, 1, n("f"), Time.ZERO)), "unlinked is not nameless");
+        var never = volume.calling(tx -> fs.tmpfile(tx, dir, 0600, Caller.ROOT, volume.now()));
+        assertEquals(false, volume.calling(tx -> fs.deleteOrphanStep(tx, never.ino)));
+        assertEquals(Errno.ESTALE, errno(tx -> fs.link(tx, never.ino, 1, n("f"), Time.ZERO)));
+        assertEquals(Errno.ENOTDIR, errno(tx -> fs.tmpfile(tx, made.ino, 0600, Caller.ROOT, Time.ZERO)));
+        Checker.check(volume);
+    }
+
+    @Test
     void symlinks_have_bounds() {
         assertEquals(Errno.ENOENT, errno(tx -> fs.symlink(tx, 1, n("l"), n(""), Caller.ROOT, Time.ZERO)));
         assertEquals(Errno.ENAMETOOLONG,
@@ -321,7 +345,7 @@ class CallsTest {
     void only_what_adds_items_can_be_refused_for_space() {
         for (var kind : OperationKind.values()) {
             boolean allocates = switch (kind) {
-                case FORMAT, CREATE, MKNOD, MKDIR, SYMLINK, LINK, SETXATTR, FALLOCATE, PLAN_WRITE -> true;
+                case FORMAT, CREATE, TMPFILE, MKNOD, MKDIR, SYMLINK, LINK, SETXATTR, FALLOCATE, PLAN_WRITE -> true;
                 default -> false;
             };
             assertEquals(allocates, kind.hold() == Hold.ALLOCATE, kind.name());

@@ -32,7 +32,7 @@ final class RequestDecoder {
     /// * ACCESS: the kernel checks modes itself (default_permissions).
     /// * COPY_FILE_RANGE: the kernel falls back to reading and writing.
     /// * GETLK, SETLK, SETLKW: locks are the kernel's, see [InitNegotiation]. POLL: files are always ready.
-    /// * TMPFILE: no such call in the file system. BMAP, SETUPMAPPING, REMOVEMAPPING: for things that Cairn is not.
+    /// * BMAP, SETUPMAPPING, REMOVEMAPPING: for things that Cairn is not.
     static OperationKind kind(FuseRequest request) {
         return switch (request.opcode) {
             case LOOKUP -> OperationKind.LOOKUP;
@@ -48,6 +48,7 @@ final class RequestDecoder {
             case RENAME, RENAME2 -> OperationKind.RENAME;
             case LINK -> OperationKind.LINK;
             case CREATE -> OperationKind.CREATE;
+            case TMPFILE -> OperationKind.TMPFILE;
             case STATFS -> OperationKind.STATFS;
             case SETXATTR -> OperationKind.SETXATTR;
             case GETXATTR -> OperationKind.GETXATTR;
@@ -84,6 +85,15 @@ final class RequestDecoder {
                         caller(r, umask(r, session, MKDIR_UMASK)), r.now));
             }
             case CREATE -> create(r, session, tx);
+            case TMPFILE -> {
+                r.need(CREATE_BYTES);
+                var inode = session.fileSystem.tmpfile(tx, r.node, r.argU32(CREATE_MODE),
+                        caller(r, umask(r, session, CREATE_UMASK)), r.now);
+                // From now on it is what an unlinked file is: deleted when the kernel forgets it.
+                r.unlinked = inode.ino;
+                r.entryReply(inode);
+                r.bodyBytes += r.openReply(ENTRY_BYTES);
+            }
             case LINK -> {
                 r.need(LINK_BYTES);
                 var inode = fs.link(tx, r.argU64(LINK_OLD_NODE), r.node, r.name(LINK_BYTES), r.now);

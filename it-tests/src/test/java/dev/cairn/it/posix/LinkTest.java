@@ -99,4 +99,23 @@ class LinkTest extends PosixTest {
         assertThat(content(at("f"))).isEqualTo("content");
         assertThat(root.stat(at("f")).nlink()).isEqualTo(1);
     }
+
+    @Test
+    void an_unnamed_file_has_owner_and_mode_as_any_other_and_may_be_kept_from_a_name() {
+        needsRoot();
+        long made = alice.open(dir, O_TMPFILE | O_RDWR, 0640);
+        Assumptions.assumeTrue(made != -EOPNOTSUPP, "a file system need not have O_TMPFILE");
+        var stat = root.fstat(kept(made));
+        assertThat(stat.mode()).isEqualTo(S_IFREG | 0640);
+        assertThat(stat.uid()).isEqualTo(ALICE);
+        refused(EINVAL, root.open(dir, O_TMPFILE | O_RDONLY, 0600));
+        refused(ENOENT, root.open(at("none"), O_TMPFILE | O_RDWR, 0600));
+        refused(ENOTDIR, root.open(file("f", 0600, ""), O_TMPFILE | O_RDWR, 0600));
+        refused(EACCES, bob.open(directory(alice, "shut", 0700), O_TMPFILE | O_RDWR, 0600));
+        int never = kept(root.open(dir, O_TMPFILE | O_RDWR | O_EXCL, 0600));
+        refused(ENOENT, root.linkat(AT_FDCWD, "/proc/self/fd/" + never, AT_FDCWD, at("g"), AT_SYMLINK_FOLLOW));
+        int unlinked = opened(at("f"), O_RDWR);
+        ok(root.unlink(at("f")));
+        refused(ENOENT, root.linkat(AT_FDCWD, "/proc/self/fd/" + unlinked, AT_FDCWD, at("g"), AT_SYMLINK_FOLLOW));
+    }
 }

@@ -20,6 +20,20 @@ sealed interface RandomCall {
         }
     }
 
+    record OpenUnnamed(int by, int slot, String directory, int mode) implements RandomCall {
+        public String on(World w) {
+            return w.put(slot, w.user(by).open(w.path(directory), O_TMPFILE | O_RDWR, mode)) + lookAt(w, slot);
+        }
+    }
+
+    /// Whatever is open gets a further name: the first one, if it was made without.
+    record Name(int slot, String to) implements RandomCall {
+        public String on(World w) {
+            var open = "/proc/self/fd/" + w.slot(slot);
+            return answer(Posix.SELF.linkat(AT_FDCWD, open, AT_FDCWD, w.path(to), AT_SYMLINK_FOLLOW)) + "; " + w.look(to);
+        }
+    }
+
     record Close(int slot) implements RandomCall {
         public String on(World w) {
             return w.close(slot);
@@ -200,7 +214,7 @@ sealed interface RandomCall {
     private static RandomCall any(SplittableRandom r) {
         int by = Math.max(0, r.nextInt(World.USERS + 4) - 4);
         int slot = r.nextInt(World.SLOTS);
-        return switch (r.nextInt(56)) {
+        return switch (r.nextInt(60)) {
             case 0, 1, 2, 3, 4, 5 -> new Open(by, slot, name(r), OPEN_FLAGS[r.nextInt(OPEN_FLAGS.length)], mode(r, 0666));
             case 6 -> new Close(slot);
             case 7, 8, 9, 10, 11 -> new Write(by, slot, offset(r), length(r), r.nextLong());
@@ -224,6 +238,8 @@ sealed interface RandomCall {
             case 49, 50 -> new SetXattr(by, name(r), attribute(r), r.nextInt(r.nextInt(8) == 0 ? 300 : 20), r.nextInt(3));
             case 51 -> new RemoveXattr(by, name(r), attribute(r));
             case 52, 53 -> new ListNames(name(r));
+            case 54, 55 -> new OpenUnnamed(by, slot, name(r), mode(r, 0666));
+            case 56, 57 -> new Name(slot, name(r));
             default -> new Look(name(r));
         };
     }
