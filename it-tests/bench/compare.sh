@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# fsbench on Cairn, on the ceiling of FUSE and on a plain directory of the same disk, in turn; medians and ratios.
+#
+#   it-tests/bench/compare.sh [-n FILES] [-p PROCS] [-m MIB] [-r ROUNDS] [WORK]
+#
+# WORK is an empty directory on the disk to measure (default: a new one under /tmp). Needs root, a C++ compiler, and the
+# sources of the yardstick in $FSBENCH (default: shared/bench beside the checkout). Leaves nothing behind.
+set -euo pipefail
+
+files=5000 procs=1 mib=512 rounds=3
+while getopts n:p:m:r: option; do
+    case $option in
+        n) files=$OPTARG ;; p) procs=$OPTARG ;; m) mib=$OPTARG ;; r) rounds=$OPTARG ;;
+        *) exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+
+root=$(git -C "$(dirname "$(readlink -f "$0")")" rev-parse --show-toplevel)
+sources=${FSBENCH:-$root/../shared/bench}
+work=${1:-$(mktemp -d /tmp/cairn-bench.XXXXXX)}
+mkdir -p "$work"/{cairn,ceiling,plain,results}
+
+end() {
+    "$root/cairn" down --state "$work/state" >/dev/null 2>&1 || true
+    umount "$work/ceiling" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap end EXIT
+
+gcc -O2 -o "$work/fsbench" "$sources/fsbench.c"
+g++ -O2 -std=c++17 -o "$work/fuseceil" "$sources/fuseceil.cc" -lpthread
+"$work/fuseceil" "$work/ceiling" >/dev/null 2>&1 &
+"$root/cairn" up --state "$work/state" --meta-size 2G --data-size 16G "$work/cairn" >/dev/null
+
+# The first round warms up everybody's caches and compilers; it is not counted.
+for ((round = 0; round <= rounds; round++)); do
+    for side in cairn ceiling plain; do
+        "$work/fsbench" -n "$files" -p "$procs" -m "$mib" "$work/$side" >"$work/results/$side.$round"
+        rm -rf "$work/$side"/fsbench.*
+    done
+done
+
+echo "fsbench -n $files -p $procs -m $mib, medians of $rounds, ops/s (MiB/s for seq*); $(uname -r), $(nproc) CPUs, load $(cut -d' ' -f1 /proc/loadavg)"
+awk -v rounds="$rounds" '
+    FNR == 1 { split(FILENAME, part, "/"); split(part[length(part)], name, "."); side = name[1]; next }
+    name[2] > 0 { if (!seen[$1]++) order[++phases] = $1; value[side, $1, ++count[side, $1]] = $4 }
+    function median(side, phase,   n, i, j, sorted, swap) {
+        n = count[side, phase]
+        for (i = 1; i <= n; i++) sorted[i] = value[side, phase, i]
+        for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++)
+            if (sorted[j] < sorted[i]) { swap = sorted[i]; sorted[i] = sorted[j]; sorted[j] = swap }
+        return sorted[int((n + 1) / 2)]
+    }
+    END {
+        printf "%-12s %10s %10s %10s %9s %9s\n", "phase", "cairn", "ceiling", "plain", "/ceiling", "/plain"
+        for (i = 1; i <= phases; i++) {
+            p = order[i]; c = median("cairn", p); f = median("ceiling", p); e = median("plain", p)
+            printf "%-12s %10.0f %10.0f %10.0f %8.0f%% %8.0f%%\n", p, c, f, e, 100 * c / f, 100 * c / e
+        }
+    }' "$work"/results/*
