@@ -48,6 +48,7 @@ final class Allocation {
             Attributes.step(tx, inode);
             return 0;
         }
+        Xattrs.dropCapability(tx, inode);
         long end = offset + length;
         // Blocks that the range has for itself. The last block of the file is one when all of its file bytes are inside.
         long ownFrom = ceil(offset), ownEnd = Math.max(ownFrom, end >= inode.size ? ceil(end) : end / BLOCK);
@@ -73,6 +74,16 @@ final class Allocation {
             Inodes.store(tx, inode);
         }
         return endDone - offset;
+    }
+
+    static long copyHole(Tx tx, long ino, long offset, long length, Time now, boolean killPriv) {
+        long done = fallocate(tx, ino, FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_KEEP_SIZE, offset, length, now);
+        var inode = loadRegular(tx, ino);
+        if (killPriv) Attributes.killPriv(inode);
+        // Not before all is punched: what a truncation has still to free is freed by then.
+        if (done == length && offset + length > inode.size) Attributes.extend(inode, offset + length);
+        Inodes.storeContents(tx, inode);
+        return done;
     }
 
     /// Maps what is a hole between two blocks, and takes the contents of those from `unwriteFrom` up to `unwriteEnd`.

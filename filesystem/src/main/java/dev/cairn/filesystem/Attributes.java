@@ -36,10 +36,16 @@ final class Attributes {
                 return Outcome.AGAIN;
             }
         }
-        if (change.mode() != null) inode.mode = inode.mode & Inode.S_IFMT | change.mode() & Inode.PERMISSIONS;
+        if (change.mode() != null) {
+            inode.mode = inode.mode & Inode.S_IFMT | change.mode() & Inode.PERMISSIONS;
+            Acls.followMode(tx, inode);
+        }
         if (change.uid() != null) inode.uid = change.uid();
         if (change.gid() != null) inode.gid = change.gid();
         if (change.killPriv()) killPriv(inode);
+        // Capabilities go whoever it is, unlike suid and sgid, which stay when a privileged caller does it.
+        if (change.killPriv() || change.size() != null || change.uid() != null || change.gid() != null)
+            Xattrs.dropCapability(tx, inode);
         inode.ctime(now);
         boolean resized = false;
         if (change.size() != null) {

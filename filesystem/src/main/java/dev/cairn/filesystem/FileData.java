@@ -212,6 +212,7 @@ final class FileData {
         inode.size = Math.max(inode.size, plan.offset + plan.bytes);
         inode.zeroFrom = 0;
         if (killPriv) Attributes.killPriv(inode);
+        Xattrs.dropCapability(tx, inode);
         inode.touched(now);
         Inodes.storeContents(tx, inode);
         return Outcome.DONE;
@@ -248,6 +249,29 @@ final class FileData {
         for (int i = 0; i < plan.pieces; i++)
             if (plan.pieceState[i] == DataPlan.FRESH)
                 tx.returnData(new Extent(plan.piecePhysical[i], plan.pieceCount[i]));
+    }
+
+    // ---- copying
+
+    static void planCopy(Tx tx, long ino, long offset, long length, long bytesMax, DataPlan plan) {
+        if (offset < 0 || length < 0) throw EINVAL.failure();
+        plan.reset(ino, offset, false);
+        tx.lockInode(ino, LockMode.READ);
+        var inode = loadRegular(tx, ino);
+        if (offset >= inode.size || length == 0) return;
+        long end = length > inode.size - offset ? inode.size : offset + length;
+        long dataAt = end, dataEnd = end;
+        var walk = new Extents.Walk(tx, inode, offset / BLOCK);
+        for (Mapping mapping; (mapping = walk.next()) != null && mapping.first() * BLOCK < end; ) {
+            boolean data = mapping.online() || mapping.offline();
+            if (dataAt == end && data) dataAt = Math.max(offset, mapping.first() * BLOCK);
+            else if (dataAt == end) continue;
+            else if (!data || mapping.first() * BLOCK > dataEnd) break;
+            dataEnd = Math.min(end, mapping.end() * BLOCK);
+            if (dataEnd - offset >= bytesMax) break;
+        }
+        if (dataAt > offset) plan.bytes = dataAt - offset;
+        else planRead(tx, ino, offset, Math.min(bytesMax, dataEnd - offset), plan);
     }
 
     // ---- lseek

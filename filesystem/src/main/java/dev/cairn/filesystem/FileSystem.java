@@ -147,7 +147,15 @@ public final class FileSystem {
 
     /// @param flags [#XATTR_CREATE], [#XATTR_REPLACE] or 0
     public void setxattr(Tx tx, long ino, byte[] name, byte[] value, int flags, Time now) {
-        Xattrs.set(tx, ino, name, value, flags, now);
+        setxattr(tx, ino, name, value, flags, false, now);
+    }
+
+    /// ACLs (`system.posix_acl_access`, `_default`) are xattrs too: EINVAL for what is no ACL, EACCES for a default one of
+    /// what is no directory. An access ACL changes the mode.
+    ///
+    /// @param killSgid an ACL is set by somebody who must not leave set-group-id behind
+    public void setxattr(Tx tx, long ino, byte[] name, byte[] value, int flags, boolean killSgid, Time now) {
+        Xattrs.set(tx, ino, name, value, flags, killSgid, now);
     }
 
     public void removexattr(Tx tx, long ino, byte[] name, Time now) {
@@ -199,6 +207,19 @@ public final class FileSystem {
     ///         something else had to be done first)
     public long fallocate(Tx tx, long ino, int mode, long offset, long length, Time now) {
         return Allocation.fallocate(tx, ino, mode, offset, length, now);
+    }
+
+    /// The next stretch of a copy from `offset` on: a plan to read up to `bytesMax` bytes of data; or, without segments, a
+    /// hole of [DataPlan#bytes] bytes, for [#planZero] and [#copyHole] at the other end; or no bytes at the end of the file.
+    public void planCopy(Tx tx, long ino, long offset, long length, long bytesMax, DataPlan plan) {
+        FileData.planCopy(tx, ino, offset, length, bytesMax, plan);
+    }
+
+    /// Makes a range a hole, as far as it has blocks for itself, and the file at least so long. As bounded as [#fallocate].
+    ///
+    /// @return how many bytes of the range are done; less than `length`: call again for the rest
+    public long copyHole(Tx tx, long ino, long offset, long length, Time now, boolean killPriv) {
+        return Allocation.copyHole(tx, ino, offset, length, now, killPriv);
     }
 
     /// @param whence [#SEEK_DATA] or [#SEEK_HOLE]. ENXIO beyond the end.

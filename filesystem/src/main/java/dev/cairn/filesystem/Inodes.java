@@ -42,7 +42,8 @@ final class Inodes {
         tx.lockInode(Math.max(a, b), mode);
     }
 
-    /// A new inode in `dir`, locked, not stored yet.
+    /// A new inode in `dir`, both locked, not stored yet.
+    /// @param mode as asked for: umask or default ACL are applied here
     static Inode create(Tx tx, Inode dir, long ino, int mode, Caller caller, Time now) {
         var inode = new Inode(ino);
         inode.mode = mode;
@@ -56,6 +57,7 @@ final class Inodes {
         inode.nlink = inode.isDirectory() ? 2 : 1;
         inode.nextPosition = inode.isDirectory() ? Directories.POSITION_FIRST : 0;
         inode.nextXattrId = 1;
+        Acls.inherit(tx, dir, inode, caller.umask());
         inode.project = dir.project;
         inode.atime(now);
         inode.mtimeExactly(now);

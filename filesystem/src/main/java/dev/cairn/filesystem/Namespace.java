@@ -70,7 +70,7 @@ final class Namespace {
         var dir = Inodes.loadLiveDirectory(tx, dirIno);
         if (Directories.find(tx, dirIno, name) != null) throw EEXIST.failure();
         if (directory) addSubdirectory(dir);
-        var inode = Inodes.create(tx, dir, ino, type | mode & Inode.PERMISSIONS & ~caller.umask(), caller, now);
+        var inode = Inodes.create(tx, dir, ino, type | mode & Inode.PERMISSIONS, caller, now);
         Directories.add(tx, dir, name, ino, inode.type());
         dir.touched(now);
         Inodes.store(tx, dir);
@@ -82,7 +82,7 @@ final class Namespace {
         long ino = tx.allocateInode(false);
         Inodes.lockBoth(tx, dirIno, ino, LockMode.WRITE);
         var dir = Inodes.loadLiveDirectory(tx, dirIno);
-        var inode = Inodes.create(tx, dir, ino, Inode.S_IFREG | mode & Inode.PERMISSIONS & ~caller.umask(), caller, now);
+        var inode = Inodes.create(tx, dir, ino, Inode.S_IFREG | mode & Inode.PERMISSIONS, caller, now);
         inode.nlink = 0;
         inode.flags |= Inode.NAMELESS;
         tx.lockOrphans(LockMode.WRITE_ONLY);

@@ -8,13 +8,15 @@ import dev.cairn.transaction.Operation.Hold;
 public enum OperationKind {
     LOOKUP(Hold.READ), GETATTR(Hold.READ), READLINK(Hold.READ), READDIR(Hold.READ), GETXATTR(Hold.READ),
     LISTXATTR(Hold.READ), STATFS(Hold.READ), READ(Hold.READ), LSEEK(Hold.READ), WALK_INODES(Hold.READ),
-    INO_PATH(Hold.READ), NEXT_ORPHAN(Hold.READ),
+    INO_PATH(Hold.READ), PLAN_COPY(Hold.READ), NEXT_ORPHAN(Hold.READ),
 
     SETATTR(Hold.MODIFY), TRUNCATE(Hold.MODIFY), UNLINK(Hold.MODIFY), RMDIR(Hold.MODIFY), RENAME(Hold.MODIFY),
     REMOVEXATTR(Hold.MODIFY), PUNCH(Hold.MODIFY), DELETE_ORPHAN(Hold.MODIFY),
     /// What follows the I/O of a write. Its blocks are the caller's already, the bytes are on the device: refusing it now
     /// would only lose them.
     FINISH_WRITE(Hold.MODIFY), ABANDON_WRITE(Hold.MODIFY),
+    /// A hole in the copy of a file.
+    COPY_HOLE(Hold.MODIFY),
     /// Changes no item; it is the first half of a punch, which must not be refused.
     PLAN_ZERO(Hold.MODIFY),
 

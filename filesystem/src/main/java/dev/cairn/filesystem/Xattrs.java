@@ -35,7 +35,8 @@ final class Xattrs {
     private static final VarHandle U64 = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     private static final byte[][] PREFIXES = {bytes("user."), bytes("trusted."), bytes("security.")};
-    private static final byte[][] WHOLE_NAMES = {bytes("system.posix_acl_access"), bytes("system.posix_acl_default")};
+    /// What a program may do with more than its user's rights: for the contents that it had when that was said.
+    private static final byte[] CAPABILITY = bytes("security.capability");
 
     /// Where an attribute is: its hash, its number among those, and its first part.
     private record Place(long hash, long n, byte[] head) {}
@@ -47,7 +48,7 @@ final class Xattrs {
     private static void check(byte[] name) {
         if (name.length == 0 || name.length > NAME_BYTES_MAX) throw ERANGE.failure();
         for (byte b : name) if (b == 0) throw EINVAL.failure();
-        for (var whole : WHOLE_NAMES) if (Arrays.equals(name, whole)) return;
+        if (Acls.isAcl(name)) return;
         for (var prefix : PREFIXES) {
             if (name.length < prefix.length || Arrays.mismatch(name, 0, prefix.length, prefix, 0, prefix.length) >= 0)
                 continue;
@@ -110,14 +111,12 @@ final class Xattrs {
     static byte[] get(Tx tx, long ino, byte[] name) {
         check(name);
         tx.lockInode(ino, LockMode.READ);
-        if (Inodes.load(tx, ino).xattrs == 0) throw ENODATA.failure();
-        var place = find(tx, ino, name);
-        if (place == null) throw ENODATA.failure();
-        byte[] all = whole(tx, ino, place);
-        return Arrays.copyOfRange(all, NAME_AT + name.length, all.length);
+        byte[] value = valueOrNull(tx, Inodes.load(tx, ino), name);
+        if (value == null) throw ENODATA.failure();
+        return value;
     }
 
-    static void set(Tx tx, long ino, byte[] name, byte[] value, int flags, Time now) {
+    static void set(Tx tx, long ino, byte[] name, byte[] value, int flags, boolean killSgid, Time now) {
         boolean create = (flags & FileSystem.XATTR_CREATE) != 0, replace = (flags & FileSystem.XATTR_REPLACE) != 0;
         if ((flags & ~(FileSystem.XATTR_CREATE | FileSystem.XATTR_REPLACE)) != 0 || create && replace)
             throw EINVAL.failure();
@@ -128,7 +127,25 @@ final class Xattrs {
         var old = inode.xattrs == 0 ? null : find(tx, ino, name);
         if (old != null && create) throw EEXIST.failure();
         if (old == null && replace) throw ENODATA.failure();
-        long hash = NameHash.of(name), n, id;
+        if (Acls.isAcl(name)) {
+            value = Acls.set(inode, name, value);
+            if (killSgid) inode.mode &= ~Inode.S_ISGID;
+        }
+        if (value != null) put(tx, inode, old, name, value);
+        else if (old != null) remove(tx, inode, old);
+        inode.ctime(now);
+        Inodes.store(tx, inode);
+    }
+
+    // What follows changes the inode's counts; storing it is the caller's, and so is the lock.
+
+    /// Sets a value, new or not.
+    static void put(Tx tx, Inode inode, byte[] name, byte[] value) {
+        put(tx, inode, inode.xattrs == 0 ? null : find(tx, inode.ino, name), name, value);
+    }
+
+    private static void put(Tx tx, Inode inode, Place old, byte[] name, byte[] value) {
+        long ino = inode.ino, hash = NameHash.of(name), n, id;
         int oldParts = 0;
         if (old != null) {
             n = old.n;
@@ -149,8 +166,20 @@ final class Xattrs {
         System.arraycopy(value, 0, all, NAME_AT + name.length, value.length);
         put(tx, ino, hash, n, all);
         deleteParts(tx, ino, hash, n, parts(all.length), oldParts);
-        inode.ctime(now);
-        Inodes.store(tx, inode);
+    }
+
+    /// The value of an attribute, or null when there is none.
+    static byte[] valueOrNull(Tx tx, Inode inode, byte[] name) {
+        var place = inode.xattrs == 0 ? null : find(tx, inode.ino, name);
+        if (place == null) return null;
+        byte[] all = whole(tx, inode.ino, place);
+        return Arrays.copyOfRange(all, NAME_AT + name.length, all.length);
+    }
+
+    /// New contents or a new owner take capabilities away, as they do set-user-id.
+    static void dropCapability(Tx tx, Inode inode) {
+        var place = inode.xattrs == 0 ? null : find(tx, inode.ino, CAPABILITY);
+        if (place != null) remove(tx, inode, place);
     }
 
     static void remove(Tx tx, long ino, byte[] name, Time now) {
@@ -158,7 +187,16 @@ final class Xattrs {
         tx.lockInode(ino, LockMode.WRITE);
         var inode = Inodes.load(tx, ino);
         var place = inode.xattrs == 0 ? null : find(tx, ino, name);
+        // To have no ACL is what was wanted: other file systems say so too.
+        if (place == null && Acls.isAcl(name)) return;
         if (place == null) throw ENODATA.failure();
+        remove(tx, inode, place);
+        inode.ctime(now);
+        Inodes.store(tx, inode);
+    }
+
+    private static void remove(Tx tx, Inode inode, Place place) {
+        long ino = inode.ino;
         deleteParts(tx, ino, place.hash, place.n, 0, parts(bytes(place.head)));
         // The numbers of equal hashes have no gaps: the last one takes the place of the one that goes.
         Place last = null;
@@ -174,8 +212,6 @@ final class Xattrs {
             put(tx, ino, place.hash, place.n, all);
         }
         inode.xattrs--;
-        inode.ctime(now);
-        Inodes.store(tx, inode);
     }
 
     static byte[] list(Tx tx, long ino) {

@@ -291,6 +291,23 @@ class CallsTest {
     }
 
     @Test
+    void a_copy_has_the_holes_of_what_it_was_copied_from() {
+        long from = file(1, "from"), to = file(1, "to");
+        volume.write(from, 0, new byte[100]);
+        volume.write(from, 400_000, new byte[5000]);
+        volume.fallocate(from, 0, 800_000, 100_000);
+        volume.setattr(from, SetAttr.NONE.size(1_000_000));
+        volume.write(to, 0, new byte[600_000]);
+        volume.setattr(to, SetAttr.NONE.mode(06777));
+        assertEquals(1_000_000, volume.copy(from, 0, to, 0, Long.MAX_VALUE));
+        assertEquals(1_000_000, volume.inode(to).size);
+        assertEquals(volume.inode(from).onlineBlocks, volume.inode(to).onlineBlocks);
+        assertEquals(0777, volume.inode(to).mode & 07777);
+        assertEquals(0, volume.copy(from, 1_000_000, to, 0, 10));
+        Checker.check(volume);
+    }
+
+    @Test
     void symlinks_have_bounds() {
         assertEquals(Errno.ENOENT, errno(tx -> fs.symlink(tx, 1, n("l"), n(""), Caller.ROOT, Time.ZERO)));
         assertEquals(Errno.ENAMETOOLONG,
@@ -314,9 +331,9 @@ class CallsTest {
         assertEquals(Errno.E2BIG, errno(tx -> fs.setxattr(tx, file, n("user.a"), new byte[65_536], 0, Time.ZERO)));
         assertEquals(Errno.EINVAL, errno(tx -> fs.setxattr(tx, file, n("user.a"), n("v"), 3, Time.ZERO)));
         assertEquals(Errno.ENODATA, errno(tx -> fs.setxattr(tx, file, n("user.a"), n("v"), 2, Time.ZERO)));
-        volume.doing(tx -> fs.setxattr(tx, file, n("system.posix_acl_access"), new byte[65_535], 1, volume.now()));
+        volume.doing(tx -> fs.setxattr(tx, file, n("security.long"), new byte[65_535], 1, volume.now()));
         assertEquals(Errno.EEXIST,
-                errno(tx -> fs.setxattr(tx, file, n("system.posix_acl_access"), n("v"), 1, Time.ZERO)));
+                errno(tx -> fs.setxattr(tx, file, n("security.long"), n("v"), 1, Time.ZERO)));
         for (int i = 0; i < 300; i++) {
             var name = n("user." + i + "x".repeat(240));
             volume.doing(tx -> fs.setxattr(tx, file, name, n(""), 0, volume.now()));

@@ -121,7 +121,7 @@ class DifferentialTest {
     }
 
     private void step() {
-        switch (random.nextInt(22)) {
+        switch (random.nextInt(23)) {
             case 0, 1, 2 -> make(Inode.S_IFREG);
             case 3 -> make(Inode.S_IFDIR);
             case 4 -> make(Inode.S_IFLNK);
@@ -134,6 +134,7 @@ class DifferentialTest {
             case 17 -> fallocate();
             case 18, 19 -> xattr();
             case 20 -> deleteOrphans();
+            case 21 -> copy();
             default -> volume.commit();
         }
     }
@@ -294,6 +295,29 @@ class DifferentialTest {
             node.contents = Arrays.copyOf(node.contents, end);
         if ((mode & ~FileSystem.FALLOC_KEEP_SIZE) != 0 && offset < node.contents.length)
             Arrays.fill(node.contents, offset, Math.min(end, node.contents.length), (byte) 0);
+    }
+
+    private void copy() {
+        var from = file();
+        var to = file();
+        if (from == null || from == to) return;
+        int fromAt = random.nextInt(FILE_MAX), toAt = random.nextInt(FILE_MAX), length = random.nextInt(60_000);
+        if (random.nextBoolean()) {
+            fromAt = fromAt / 4096 * 4096;
+            toAt = toAt / 4096 * 4096;
+        }
+        int expected = Math.clamp(from.contents.length - fromAt, 0, length);
+        try {
+            assertEquals(expected, volume.copy(from.ino, fromAt, to.ino, toAt, length));
+        } catch (Errno.Failure failure) {
+            assertEquals(Errno.ENOSPC, failure.errno());
+            assertEquals(0, volume.free());
+            to.contents = volume.read(to.ino, 0, 1 << 20);
+            return;
+        }
+        if (expected == 0) return;
+        if (toAt + expected > to.contents.length) to.contents = Arrays.copyOf(to.contents, toAt + expected);
+        System.arraycopy(from.contents, fromAt, to.contents, toAt, expected);
     }
 
     private void xattr() {

@@ -159,6 +159,35 @@ final class MemoryVolume {
         }
     }
 
+    /// @return how much was copied: less than asked at the end of the source
+    long copy(long from, long fromOffset, long to, long toOffset, long length) {
+        var plan = new DataPlan();
+        long done = 0;
+        while (done < length) {
+            long before = done;
+            doing(tx -> fs.planCopy(tx, from, fromOffset + before, length - before, 10_000, plan));
+            if (plan.bytes() == 0) break;
+            if (plan.segments() > 0) {
+                plan.release();
+                done += write(to, toOffset + done, read(from, fromOffset + done, (int) plan.bytes()));
+                continue;
+            }
+            long end = done + plan.bytes();
+            doing(tx -> fs.planZero(tx, to, toOffset + before, end - before, plan));
+            try {
+                io.write(plan, null);
+            } catch (java.io.IOException e) {
+                throw new AssertionError(e);
+            }
+            plan.release();
+            while (done < end) {
+                long at = done;
+                done += calling(tx -> fs.copyHole(tx, to, toOffset + at, end - at, now(), true));
+            }
+        }
+        return done;
+    }
+
     void setattr(long ino, SetAttr change) {
         while (calling(tx -> fs.setattr(tx, ino, change, now())) == Outcome.AGAIN) {}
     }

@@ -122,6 +122,10 @@ final class FuseProtocol {
     static final int BATCH_FORGET_COUNT = 0, BATCH_FORGET_BYTES = 8, FORGET_ONE_NODE = 0, FORGET_ONE_COUNT = 8,
             FORGET_ONE_BYTES = 16;
 
+    // struct fuse_copy_file_range_in: fh_in, off_in, nodeid_out, fh_out, off_out, len, flags; the header has nodeid_in
+    static final int COPY_FROM_OFFSET = 8, COPY_TO_NODE = 16, COPY_TO_OFFSET = 32, COPY_LENGTH = 40, COPY_FLAGS = 48,
+            COPY_BYTES = 56;
+
     static final int FALLOCATE_OFFSET = 8, FALLOCATE_LENGTH = 16, FALLOCATE_MODE = 24, FALLOCATE_BYTES = 32;
     static final int LSEEK_OFFSET = 8, LSEEK_WHENCE = 16, LSEEK_BYTES = 24, LSEEK_OUT_BYTES = 8;
     static final int SEEK_DATA = 3, SEEK_HOLE = 4;

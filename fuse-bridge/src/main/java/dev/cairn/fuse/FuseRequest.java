@@ -30,12 +30,15 @@ final class FuseRequest extends RequestSlot {
     private static final Logger log = LoggerFactory.getLogger(FuseRequest.class);
 
     /// What the operation being made is for.
-    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE, PLAN_ZERO }
+    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE, PLAN_ZERO, PLAN_COPY, COPY_HOLE }
 
     private enum Next { ENDED, SUBMIT, ELSEWHERE }
 
     /// How long the thread at hand may be kept: the coordinator's not at all, a reader for what the page cache does.
     private enum On { COORDINATOR, READER, IO }
+
+    /// One request copies no more, so that who asked for a copy of everything can be interrupted: the kernel asks on.
+    private static final long COPY_BYTES_MAX = 64 << 20;
 
     private static final int RUNNING = 0, OPERATION_ENDED = 1, PARKED = 2;
 
@@ -63,9 +66,16 @@ final class FuseRequest extends RequestSlot {
     Outcome outcome;
     long stepBytes;
 
-    /// Bytes of a write or fallocate that are done by earlier operations.
+    /// Bytes of a write, copy or fallocate that are done by earlier operations.
     long progress;
     private Errno writeError;
+    /// Where a write or copy goes to, where its first byte belongs, and how many bytes there are.
+    private long toNode, toOffset, toBytes;
+    /// What is in the payload: the bytes from one progress to the other. Of a write everything, of a copy a part.
+    private long partFrom, partEnd;
+    /// Of a copy: where in `node` its first byte is. The arguments lie where the payload goes.
+    private long fromOffset;
+    private boolean killPriv;
 
     FuseRequest(FuseSession session) {
         super(session.encoder, session.metrics);
@@ -141,12 +151,33 @@ final class FuseRequest extends RequestSlot {
             case WRITE -> {
                 long size = has(IO_BYTES) ? Integer.toUnsignedLong(argU32(IO_SIZE)) : -1;
                 if (size < 0 || size > InitNegotiation.IO_BYTES_MAX || !has(IO_BYTES + (int) size)) return malformed();
-                if (size == 0) return endWrite();
                 now = now();
                 writeError = null;
+                if (size == 0) return endWrite();
+                toNode = node;
+                toOffset = argU64(IO_OFFSET);
+                partFrom = 0;
+                toBytes = partEnd = size;
+                killPriv = (argU32(IO_FLAGS) & WRITE_KILL_SUIDGID) != 0;
                 planWrite();
                 inGate = true;
-                if (!session.gate.enter(node, this)) return false;
+                if (!session.gate.enter(toNode, this)) return false;
+            }
+            case COPY_FILE_RANGE, COPY_FILE_RANGE_64 -> {
+                if (!has(COPY_BYTES)) return malformed();
+                if (argU64(COPY_FLAGS) != 0 || argU64(COPY_LENGTH) < 0) return answer(Errno.EINVAL);
+                now = now();
+                writeError = null;
+                fromOffset = argU64(COPY_FROM_OFFSET);
+                toNode = argU64(COPY_TO_NODE);
+                toOffset = argU64(COPY_TO_OFFSET);
+                toBytes = Math.min(argU64(COPY_LENGTH), COPY_BYTES_MAX);
+                // The kernel does not tell here whether the caller may keep suid and sgid; root alone surely may.
+                killPriv = uid != 0;
+                if (toBytes == 0) return endWrite();
+                planCopy();
+                inGate = true;
+                if (!session.gate.enter(toNode, this)) return false;
             }
             default -> {
                 kind = RequestDecoder.kind(this);
@@ -157,9 +188,10 @@ final class FuseRequest extends RequestSlot {
                         && (argU32(FALLOCATE_MODE) & (FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_ZERO_RANGE)) != 0) {
                     // The zeros at the ends of the range go to the device first; no write may come between.
                     stage = Stage.PLAN_ZERO;
-                    kind = OperationKind.READ;
+                    kind = OperationKind.PLAN_ZERO;
+                    toNode = node;
                     inGate = true;
-                    if (!session.gate.enter(node, this)) return false;
+                    if (!session.gate.enter(toNode, this)) return false;
                 }
             }
         }
@@ -280,9 +312,11 @@ final class FuseRequest extends RequestSlot {
             case PLAN_WRITE -> afterWritePlan(thread);
             case FINISH_WRITE -> afterFinish();
             case PLAN_ZERO -> afterZeroPlan(thread);
+            case PLAN_COPY -> afterCopyPlan(thread);
+            case COPY_HOLE -> afterCopyHole();
             case ABANDON_WRITE -> {
                 if (error != null) log.error("inode {}: blocks of a failed write cannot be returned ({}); they are when the "
-                        + "mount ends", node, error);
+                        + "mount ends", toNode, error);
                 plan.release();
                 yield endedWrite();
             }
@@ -326,20 +360,67 @@ final class FuseRequest extends RequestSlot {
     }
 
     private Next afterZeroPlan(On thread) {
-        if (error != null) return ended(error);
-        if (plan.segments() > 0) {
+        boolean copy = opcode != FALLOCATE;
+        if (error == null && plan.segments() > 0) {
             if (thread == On.COORDINATOR) return Next.ELSEWHERE;
             try {
                 session.dataIo.write(plan, null);
             } catch (DeviceException e) {
-                log.error("inode {}: zeros at {} cannot be written: {}", node, plan.offset(), e.getMessage());
-                plan.release();
-                return ended(Errno.EIO);
+                log.error("inode {}: zeros at {} cannot be written: {}", toNode, plan.offset(), e.getMessage());
+                error = Errno.EIO;
             }
         }
         plan.release();
-        stage = Stage.ANSWER;
-        kind = RequestDecoder.kind(this);
+        if (error != null) return copy ? failedCopy(error) : ended(error);
+        stage = copy ? Stage.COPY_HOLE : Stage.ANSWER;
+        kind = copy ? OperationKind.COPY_HOLE : RequestDecoder.kind(this);
+        return Next.SUBMIT;
+    }
+
+    // A copy goes stretch by stretch: data through the payload as a write, holes as holes.
+    private void planCopy() {
+        stage = Stage.PLAN_COPY;
+        kind = OperationKind.PLAN_COPY;
+    }
+
+    private Next afterCopyPlan(On thread) {
+        if (error != null) return failedCopy(error);
+        long bytes = plan.bytes();
+        if (bytes == 0) return endedWrite();
+        partFrom = progress;
+        partEnd = progress + bytes;
+        if (plan.segments() == 0) {
+            stage = Stage.PLAN_ZERO;
+            kind = OperationKind.PLAN_ZERO;
+            return Next.SUBMIT;
+        }
+        if (thread != On.IO) return Next.ELSEWHERE;
+        try {
+            session.dataIo.read(plan, payload);
+        } catch (DeviceException e) {
+            log.error("inode {}: {} bytes at {} cannot be read: {}", node, bytes, plan.offset(), e.getMessage());
+            plan.release();
+            return failedCopy(Errno.EIO);
+        }
+        plan.release();
+        planWrite();
+        return Next.SUBMIT;
+    }
+
+    private Next afterCopyHole() {
+        if (error != null) return failedCopy(error);
+        progress += stepBytes;
+        return progress == partEnd ? endedPart() : Next.SUBMIT;
+    }
+
+    private Next failedCopy(Errno because) {
+        writeError = because;
+        return endedWrite();
+    }
+
+    private Next endedPart() {
+        if (progress == toBytes) return endedWrite();
+        planCopy();
         return Next.SUBMIT;
     }
 
@@ -361,9 +442,9 @@ final class FuseRequest extends RequestSlot {
         stage = Stage.FINISH_WRITE;
         kind = OperationKind.FINISH_WRITE;
         try {
-            session.dataIo.write(plan, payload.asSlice(progress, plan.bytes()));
+            session.dataIo.write(plan, payload.asSlice(progress - partFrom, plan.bytes()));
         } catch (DeviceException e) {
-            log.error("inode {}: {} bytes at {} cannot be written: {}", node, plan.bytes(), plan.offset(), e.getMessage());
+            log.error("inode {}: {} bytes at {} cannot be written: {}", toNode, plan.bytes(), plan.offset(), e.getMessage());
             abandonWrite(Errno.EIO);
         }
         return Next.SUBMIT;
@@ -384,7 +465,8 @@ final class FuseRequest extends RequestSlot {
         plan.release();
         if (outcome == Outcome.DONE) {
             progress += bytes;
-            if (bytes == 0 || progress == Integer.toUnsignedLong(argU32(IO_SIZE))) return endedWrite();
+            if (bytes == 0) return endedWrite();
+            if (progress == partEnd) return endedPart();
         }
         planWrite();
         return Next.SUBMIT;
@@ -397,13 +479,13 @@ final class FuseRequest extends RequestSlot {
 
     private void leaveGate() {
         inGate = false;
-        var next = session.gate.leave(node);
+        var next = session.gate.leave(toNode);
         if (next != null) next.resumeWrite();
     }
 
     /// What was written before an error is written: a short write, and the next one meets the error.
     private boolean endWrite() {
-        if (progress == 0 && writeError != null && argU32(IO_SIZE) != 0) return answer(writeError);
+        if (progress == 0 && writeError != null) return answer(writeError);
         out.set(U64, bodyAt(), progress);
         bodyBytes = WRITE_OUT_BYTES;
         session.metrics.written(progress);
@@ -430,13 +512,19 @@ final class FuseRequest extends RequestSlot {
                 case ANSWER -> RequestDecoder.run(this, session, tx);
                 case PLAN_READ -> session.fileSystem.planRead(tx, node, argU64(IO_OFFSET),
                         Math.min(Integer.toUnsignedLong(argU32(IO_SIZE)), InitNegotiation.IO_BYTES_MAX), plan);
-                case PLAN_WRITE -> outcome = session.fileSystem.planWrite(tx, node, argU64(IO_OFFSET) + progress,
-                        Integer.toUnsignedLong(argU32(IO_SIZE)) - progress, plan);
-                case FINISH_WRITE -> outcome = session.fileSystem.finishWrite(tx, plan, now,
-                        (argU32(IO_FLAGS) & WRITE_KILL_SUIDGID) != 0);
+                case PLAN_WRITE -> outcome = session.fileSystem.planWrite(tx, toNode, toOffset + progress,
+                        partEnd - progress, plan);
+                case FINISH_WRITE -> outcome = session.fileSystem.finishWrite(tx, plan, now, killPriv);
                 case ABANDON_WRITE -> session.fileSystem.abandonWrite(tx, plan);
-                case PLAN_ZERO -> session.fileSystem.planZero(tx, node, argU64(FALLOCATE_OFFSET),
-                        argU64(FALLOCATE_LENGTH), plan);
+                case PLAN_ZERO -> {
+                    if (opcode == FALLOCATE)
+                        session.fileSystem.planZero(tx, node, argU64(FALLOCATE_OFFSET), argU64(FALLOCATE_LENGTH), plan);
+                    else session.fileSystem.planZero(tx, toNode, toOffset + progress, partEnd - progress, plan);
+                }
+                case PLAN_COPY -> session.fileSystem.planCopy(tx, node, fromOffset + progress, toBytes - progress,
+                        payload.byteSize(), plan);
+                case COPY_HOLE -> stepBytes = session.fileSystem.copyHole(tx, toNode, toOffset + progress,
+                        partEnd - progress, now, killPriv);
                 case COMMIT -> throw new IllegalStateException("a commit is not an operation");
             }
         } catch (NotReady | Errno.Failure e) {

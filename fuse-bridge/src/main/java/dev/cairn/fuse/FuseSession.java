@@ -95,7 +95,7 @@ public final class FuseSession {
             MeterRegistry registry, Consumer<End> onEnd) throws IOException {
         FuseSession session;
         try {
-            var negotiated = handshake(mount, settings.cache());
+            var negotiated = handshake(mount, settings);
             mount.raiseReadAhead();
             session = new FuseSession(settings, fileSystem, dataIo, submitter, registry, mount, negotiated);
         } catch (IOException | RuntimeException | Error e) {
@@ -223,7 +223,7 @@ public final class FuseSession {
     // ---- the connection
 
     /// The kernel's first request is INIT, and it sends no other until that is answered.
-    private static InitNegotiation handshake(FuseMount mount, CachePolicy cache) throws IOException {
+    private static InitNegotiation handshake(FuseMount mount, Settings settings) throws IOException {
         try (var arena = Arena.ofConfined()) {
             var errno = Linux.errnoMemory(arena);
             var in = arena.allocate(InitNegotiation.IO_BYTES_MAX + 8192L, 4096);    // smaller ones are refused
@@ -240,8 +240,8 @@ public final class FuseSession {
             InitNegotiation negotiated = null;
             IOException refused = null;
             try {
-                negotiated = InitNegotiation.of(in, FuseProtocol.IN_HEADER_BYTES, n - FuseProtocol.IN_HEADER_BYTES, cache,
-                        false);
+                negotiated = InitNegotiation.of(in, FuseProtocol.IN_HEADER_BYTES, n - FuseProtocol.IN_HEADER_BYTES,
+                        settings.cache(), settings.mount().acl());
                 body = negotiated.write(out, FuseProtocol.OUT_HEADER_BYTES);
             } catch (IOException e) {
                 refused = e;

@@ -5,31 +5,36 @@ package dev.cairn.fuse;
 /// @param source     what `df` and /proc/self/mounts show as the device, e.g. the metadata device's path
 /// @param allowOther others than the mounting user may use it. Root's mounts always should; an ordinary user's need
 ///                   `user_allow_other` in /etc/fuse.conf
+/// @param acl        the kernel checks POSIX ACLs and lets them be set; otherwise only modes count and new ACLs are refused
 public record MountOptions(String source, boolean allowOther, boolean readOnly, boolean noSuid, boolean noDev,
-        boolean noExec) {
+        boolean noExec, boolean acl) {
     /// For everybody when root mounts, as any disk file system; otherwise for the user alone.
     public static MountOptions of(String source) {
-        return new MountOptions(source, Linux.effectiveUid() == 0, false, false, false, false);
+        return new MountOptions(source, Linux.effectiveUid() == 0, false, false, false, false, true);
     }
 
     public MountOptions readOnly(boolean to) {
-        return new MountOptions(source, allowOther, to, noSuid, noDev, noExec);
+        return new MountOptions(source, allowOther, to, noSuid, noDev, noExec, acl);
     }
 
     public MountOptions allowOther(boolean to) {
-        return new MountOptions(source, to, readOnly, noSuid, noDev, noExec);
+        return new MountOptions(source, to, readOnly, noSuid, noDev, noExec, acl);
     }
 
     public MountOptions noSuid(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, to, noDev, noExec);
+        return new MountOptions(source, allowOther, readOnly, to, noDev, noExec, acl);
     }
 
     public MountOptions noDev(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, to, noExec);
+        return new MountOptions(source, allowOther, readOnly, noSuid, to, noExec, acl);
     }
 
     public MountOptions noExec(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, to);
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, to, acl);
+    }
+
+    public MountOptions acl(boolean to) {
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, to);
     }
 
     long flags() {

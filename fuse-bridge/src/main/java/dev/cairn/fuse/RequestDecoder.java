@@ -14,8 +14,8 @@ import dev.cairn.transaction.Tx;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
-/// From opcode to [FileSystem] call: what each request asks, and what its reply is made of. READ and WRITE, which go
-/// beyond one operation, are [FuseRequest]'s own.
+/// From opcode to [FileSystem] call: what each request asks, and what its reply is made of. READ, WRITE and copies,
+/// which go beyond one operation, are [FuseRequest]'s own.
 final class RequestDecoder {
     private static final int O_EXCL = 0200;
     /// Names are at least 8 bytes as a directory entry pads them; what is usual is longer, but too large a guess costs
@@ -30,7 +30,6 @@ final class RequestDecoder {
     /// remembers for most opcodes, so it is asked once.
     ///
     /// * ACCESS: the kernel checks modes itself (default_permissions).
-    /// * COPY_FILE_RANGE: the kernel falls back to reading and writing.
     /// * GETLK, SETLK, SETLKW: locks are the kernel's, see [InitNegotiation]. POLL: files are always ready.
     /// * BMAP, SETUPMAPPING, REMOVEMAPPING: for things that Cairn is not.
     static OperationKind kind(FuseRequest request) {
@@ -111,14 +110,15 @@ final class RequestDecoder {
             case SETXATTR -> setxattr(r, session, tx);
             case GETXATTR -> {
                 r.need(GETXATTR_BYTES);
-                sized(r, fs.getxattr(tx, r.node, attribute(r, GETXATTR_BYTES)));
+                sized(r, fs.getxattr(tx, r.node, attribute(r, session, GETXATTR_BYTES)));
             }
             case LISTXATTR -> {
                 r.need(GETXATTR_BYTES);
                 var names = fs.listxattr(tx, r.node);
-                sized(r, r.uid == 0 ? names : withoutTrusted(names));
+                if (r.uid != 0) names = without(TRUSTED_PREFIX, names);
+                sized(r, session.negotiated().has(POSIX_ACL) ? names : without(ACL_PREFIX, names));
             }
-            case REMOVEXATTR -> fs.removexattr(tx, r.node, attribute(r, 0), r.now);
+            case REMOVEXATTR -> fs.removexattr(tx, r.node, attribute(r, session, 0), r.now);
             case READDIR, READDIRPLUS -> {
                 boolean plus = r.opcode == READDIRPLUS;
                 r.need(IO_BYTES);
@@ -221,17 +221,18 @@ final class RequestDecoder {
     private static void setxattr(FuseRequest r, FuseSession session, Tx tx) {
         int nameAt = session.negotiated().has(SETXATTR_EXT) ? SETXATTR_BYTES : SETXATTR_COMPAT_BYTES;
         r.need(nameAt);
-        var name = attribute(r, nameAt);
+        var name = attribute(r, session, nameAt);
         int size = r.argU32(SETXATTR_SIZE);
         if (size < 0 || size > FileSystem.XATTR_BYTES_MAX) throw Errno.E2BIG.failure();
+        boolean killSgid = nameAt == SETXATTR_BYTES && (r.argU32(SETXATTR_EXT_FLAGS) & SETXATTR_ACL_KILL_SGID) != 0;
         session.fileSystem.setxattr(tx, r.node, name, r.bytes(nameAt + name.length + 1, size), r.argU32(SETXATTR_FLAGS),
-                r.now);
+                killSgid, r.now);
     }
 
     /// ACLs are refused while POSIX_ACL is not negotiated: kept but not enforced they would promise what is not held.
-    private static byte[] attribute(FuseRequest r, int at) {
+    private static byte[] attribute(FuseRequest r, FuseSession session, int at) {
         var name = r.name(at);
-        if (startsWith(name, 0, ACL_PREFIX)) throw Errno.EOPNOTSUPP.failure();
+        if (startsWith(name, 0, ACL_PREFIX) && !session.negotiated().has(POSIX_ACL)) throw Errno.EOPNOTSUPP.failure();
         return name;
     }
 
@@ -245,15 +246,15 @@ final class RequestDecoder {
         else r.bytesReply(value);
     }
 
-    /// Names beginning with `trusted.` are seen by root alone, as on other file systems.
-    private static byte[] withoutTrusted(byte[] names) {
+    /// Names that begin with `trusted.` are seen by root alone, as on other file systems, and ACLs where they count.
+    private static byte[] without(byte[] prefix, byte[] names) {
         var kept = new byte[names.length];
         int length = 0;
         for (int at = 0, next; at < names.length; at = next) {
             next = at;
             while (next < names.length && names[next] != 0) next++;
             next = Math.min(next + 1, names.length);
-            if (startsWith(names, at, TRUSTED_PREFIX)) continue;
+            if (startsWith(names, at, prefix)) continue;
             System.arraycopy(names, at, kept, length, next - at);
             length += next - at;
         }

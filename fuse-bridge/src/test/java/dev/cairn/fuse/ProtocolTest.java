@@ -147,7 +147,7 @@ final class ProtocolTest {
 
     @Test
     void open_flush_and_what_is_not_served_answer_ENOSYS() {
-        for (int opcode : new int[] {OPEN, OPENDIR, FLUSH, ACCESS, BMAP, POLL, GETLK, SETLK, SETLKW, COPY_FILE_RANGE,
+        for (int opcode : new int[] {OPEN, OPENDIR, FLUSH, ACCESS, BMAP, POLL, GETLK, SETLK, SETLKW,
             SETUPMAPPING, REMOVEMAPPING, INIT, 4711, 0, -1}) {
             buffer.asSlice(0, 200).fill((byte) 0);
             assertThat(call(opcode, ROOT, 64)).as(FuseProtocol.name(opcode)).isEqualTo(38);

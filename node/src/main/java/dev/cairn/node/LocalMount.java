@@ -83,7 +83,8 @@ final class LocalMount {
             client.submit(new Coordinator.Commit(errno -> finish(committed, errno)));
             await(committed, REGISTERED_WITHIN, () -> "the volume cannot be written");
             var made = new CompletableFuture<LocalMount>();
-            var settings = new FuseSession.Settings(mount.dir(), MountOptions.of(source).readOnly(mount.readOnly()).allowOther(mount.allowOther()),
+            var settings = new FuseSession.Settings(mount.dir(), MountOptions.of(source).readOnly(mount.readOnly()).allowOther(mount.allowOther())
+                    .acl(mount.acl()),
                     CachePolicy.singleMount(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
             var session = FuseSession.start(settings, fileSystem, new DataIo(client.data()), client::submit, meters,
                     _ -> made.thenAccept(self -> self.sessionEnded(onEnd)));

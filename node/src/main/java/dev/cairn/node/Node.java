@@ -97,7 +97,7 @@ final class Node implements AdminHttp.Control, AutoCloseable {
     public void mount(Path dir) {
         var like = config.mounts().isEmpty() ? new NodeConfig.Mount(dir, false, NodeConfig.ROOT) : config.mounts().getFirst();
         try {
-            mount(new NodeConfig.Mount(dir, like.readOnly(), like.allowOther()));
+            mount(like.at(dir));
         } catch (IOException e) {
             throw new IllegalStateException(e.getMessage(), e);
         }

@@ -37,9 +37,19 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
 
     /// @param readOnly   the kernel refuses all changes
     /// @param allowOther users other than the node's own may use the mount; what they may do is up to modes and ACLs
-    public record Mount(Path dir, boolean readOnly, boolean allowOther) {
+    /// @param acl        POSIX ACLs count and can be set; otherwise modes alone
+    public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl) {
         public Mount {
             absolute(dir, "mounts.dir");
+        }
+
+        public Mount(Path dir, boolean readOnly, boolean allowOther) {
+            this(dir, readOnly, allowOther, true);
+        }
+
+        /// Another mount with the same options.
+        public Mount at(Path other) {
+            return new Mount(other, readOnly, allowOther, acl);
         }
     }
 
@@ -116,8 +126,9 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         var mounts = new ArrayList<Mount>();
         if (cairn.hasPath("mounts")) {
             for (var mount : cairn.getConfigList("mounts")) {
-                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other"));
-                mounts.add(new Mount(path(mount, "dir"), flag(mount, "read-only", false), flag(mount, "allow-other", ROOT)));
+                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl"));
+                mounts.add(new Mount(path(mount, "dir"), flag(mount, "read-only", false), flag(mount, "allow-other", ROOT),
+                        flag(mount, "acl", true)));
             }
         }
         return new NodeConfig(
@@ -185,7 +196,7 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         text.append("  mounts = [");
         for (var mount : mounts)
             text.append("\n    { dir = ").append(Json.line(mount.dir)).append(", read-only = ").append(mount.readOnly)
-                    .append(", allow-other = ").append(mount.allowOther).append(" }\n  ");
+                    .append(", allow-other = ").append(mount.allowOther).append(", acl = ").append(mount.acl).append(" }\n  ");
         text.append("]\n");
         text.append("  http { address = ").append(Json.line(http.address)).append(", port = ").append(http.port).append(" }\n");
         text.append("  stop-when-unmounted = ").append(stopWhenUnmounted).append('\n');

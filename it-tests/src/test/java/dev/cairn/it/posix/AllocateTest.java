@@ -119,6 +119,21 @@ class AllocateTest extends PosixTest {
     }
 
     @Test
+    void a_sparse_range_is_copied_over_what_was_there() {
+        int size = 3 << 20;
+        root.pwrite(fd, bytes("first"), 0);
+        root.pwrite(fd, LengthTest.filled(300_000, 'y'), (1 << 20) + 777);
+        root.pwrite(fd, bytes("last"), size - 4);
+        int to = kept(root.open(at("g"), O_RDWR | O_CREAT, 0600));
+        root.pwrite(to, LengthTest.filled(2 << 20, 'x'), 0);
+        for (long done = 0, copied; done < size - 3; done += copied)
+            assertThat(copied = root.copyFileRange(fd, 3 + done, to, 1001 + done, size - 3 - done)).isPositive();
+        assertThat(root.fstat(to).size()).isEqualTo(size - 3 + 1001);
+        assertThat(root.pread(to, 1001, 0)).isEqualTo(LengthTest.filled(1001, 'x'));
+        assertThat(root.pread(to, size, 1001)).isEqualTo(root.pread(fd, size, 3));
+    }
+
+    @Test
     void the_blocks_of_an_unlinked_file_come_back_after_its_last_close() {
         aloneHere();
         int size = 32 << 20;

@@ -174,6 +174,20 @@ sealed interface RandomCall {
         }
     }
 
+    record SetAcl(int by, String name, boolean byDefault, int owner, int named, int group, int mask, int others) implements RandomCall {
+        public String on(World w) {
+            return answer(w.user(by).setxattr(w.path(name), "system.posix_acl_" + (byDefault ? "default" : "access"),
+                    AclTest.forAlice(owner, named, group, mask, others), 0)) + "; " + w.look(name) + " " + w.xattrs(name);
+        }
+    }
+
+    record RemoveAcl(int by, String name, boolean byDefault) implements RandomCall {
+        public String on(World w) {
+            return answer(w.user(by).removexattr(w.path(name), "system.posix_acl_" + (byDefault ? "default" : "access")))
+                    + "; " + w.look(name) + " " + w.xattrs(name);
+        }
+    }
+
     record RemoveXattr(int by, String name, String attribute) implements RandomCall {
         public String on(World w) {
             return answer(w.user(by).removexattr(w.path(name), attribute)) + "; " + w.xattrs(name);
@@ -214,7 +228,7 @@ sealed interface RandomCall {
     private static RandomCall any(SplittableRandom r) {
         int by = Math.max(0, r.nextInt(World.USERS + 4) - 4);
         int slot = r.nextInt(World.SLOTS);
-        return switch (r.nextInt(60)) {
+        return switch (r.nextInt(64)) {
             case 0, 1, 2, 3, 4, 5 -> new Open(by, slot, name(r), OPEN_FLAGS[r.nextInt(OPEN_FLAGS.length)], mode(r, 0666));
             case 6 -> new Close(slot);
             case 7, 8, 9, 10, 11 -> new Write(by, slot, offset(r), length(r), r.nextLong());
@@ -240,6 +254,8 @@ sealed interface RandomCall {
             case 52, 53 -> new ListNames(name(r));
             case 54, 55 -> new OpenUnnamed(by, slot, name(r), mode(r, 0666));
             case 56, 57 -> new Name(slot, name(r));
+            case 58, 59 -> new SetAcl(by, name(r), r.nextBoolean(), r.nextInt(8), r.nextInt(8), r.nextInt(8), r.nextInt(8), r.nextInt(8));
+            case 60 -> new RemoveAcl(by, name(r), r.nextBoolean());
             default -> new Look(name(r));
         };
     }

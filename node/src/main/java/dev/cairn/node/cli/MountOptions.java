@@ -16,10 +16,11 @@ import java.util.TreeSet;
 /// @param slot  empty: none, a mount that is no member of the quorum
 /// @param state empty: a directory named by the volume's fsid
 record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> state, NodeConfig.Http http, boolean readOnly,
-                    boolean allowOther, long cacheBytes, NodeConfig.LogLevel logLevel) {
+                    boolean allowOther, boolean acl, long cacheBytes, NodeConfig.LogLevel logLevel) {
     private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log");
-    private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other");
-    private static final List<List<String>> OPPOSITES = List.of(List.of("ro", "rw"), List.of("allow_other", "noallow_other"));
+    private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other", "acl", "noacl");
+    private static final List<List<String>> OPPOSITES = List.of(List.of("ro", "rw"), List.of("allow_other", "noallow_other"),
+            List.of("acl", "noacl"));
 
     /// Throws IllegalArgumentException that names the option and what is wrong with it.
     static MountOptions parse(List<String> texts, Environment environment) {
@@ -36,6 +37,7 @@ record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> 
                 http(given.get("http")),
                 given.containsKey("ro"),
                 given.containsKey("allow_other") || NodeConfig.ROOT && !given.containsKey("noallow_other"),
+                !given.containsKey("noacl"),
                 cache(given.get("cache")),
                 log(given.get("log")));
     }

@@ -105,7 +105,7 @@ final class UpCommand extends StateCommand {
     private static void remember(StateDirectory state, NodeConfig config, Path dir) throws IOException {
         if (config.mounts().size() == 1 && config.mounts().getFirst().dir().equals(dir)) return;
         var mount = config.mounts().isEmpty() ? new NodeConfig.Mount(dir, false, NodeConfig.ROOT)
-                : new NodeConfig.Mount(dir, config.mounts().getFirst().readOnly(), config.mounts().getFirst().allowOther());
+                : config.mounts().getFirst().at(dir);
         var fresh = state.dir().resolve("node.conf.new");
         Files.writeString(fresh, config.withMounts(List.of(mount)).toHocon());
         Files.move(fresh, state.config(), StandardCopyOption.ATOMIC_MOVE);

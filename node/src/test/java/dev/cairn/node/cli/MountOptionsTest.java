@@ -16,7 +16,7 @@ class MountOptionsTest {
 
     @Test
     void every_option_has_its_meaning() {
-        var options = parse("metadev_path=m,quorum_slot_nr=3", "state=/s,http=0.0.0.0:9100,cache=300M,log=debug,ro,noallow_other");
+        var options = parse("metadev_path=m,quorum_slot_nr=3", "state=/s,http=0.0.0.0:9100,cache=300M,log=debug,ro,noallow_other,noacl");
         assertThat(options.metaDevice()).isEqualTo(Path.of("/cwd/m"));
         assertThat(options.slot()).hasValue(3);
         assertThat(options.state()).contains(Path.of("/s"));
@@ -25,6 +25,7 @@ class MountOptionsTest {
         assertThat(options.logLevel()).isEqualTo(NodeConfig.LogLevel.DEBUG);
         assertThat(options.readOnly()).isTrue();
         assertThat(options.allowOther()).isFalse();
+        assertThat(options.acl()).isFalse();
     }
 
     @Test
@@ -33,6 +34,7 @@ class MountOptionsTest {
         assertThat(options.slot()).isEmpty();
         assertThat(options.http()).isEqualTo(NodeConfig.Http.DEFAULT);
         assertThat(options.readOnly()).isFalse();
+        assertThat(options.acl()).isTrue();
         assertThat(parse("metadev_path=/m,quorum_slot_nr=-1,http=99").http().port()).isEqualTo(99);
     }
 
