@@ -137,8 +137,12 @@ final class LocalVolume implements Volume {
                 : List.of(new NodeStatus.Mount(mounted.dir(), "%016x".formatted(mounted.status().rid()), mounted.status().serving()));
     }
 
+    // A mount's own word, when there is one: it is what `df` says there. The server counts what the mount has in hand as
+    // held, the mount as free.
     @Override
     public Optional<SpaceReport> space() {
+        var mounted = mounted();
+        if (mounted != null && mounted.status().serving() && mounted.status().space().hasMetadata()) return Optional.of(mounted.status().space());
         var status = quorum.status();
         return status.phase() == ServerStatus.Phase.SERVING && status.space().hasMetadata() ? Optional.of(status.space()) : Optional.empty();
     }

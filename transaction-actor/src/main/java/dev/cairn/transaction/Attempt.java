@@ -188,10 +188,10 @@ final class Attempt implements Tx {
     // Section 6: ENOSPC when the server has said that it is low; else a commit brings more. Blocks that this mount has
     // freed are free for the user: they come back by a commit and a discard, so those are waited for first.
     private RuntimeException noData() {
-        if (!mount.open.dataFreed.isEmpty()) return lacking.commit(mount.open);
-        if (mount.frozen != null && !mount.frozen.dataFreed.isEmpty()) return lacking.commit(mount.frozen);
+        if (!mount.open.dataFreed.isEmpty()) return lacking.space(mount.open);
+        if (mount.frozen != null && !mount.frozen.dataFreed.isEmpty()) return lacking.space(mount.frozen);
         if (!mount.discarding.isEmpty()) return lacking.discard();
-        return mount.share.dataLow() ? Errno.ENOSPC.failure() : lacking.commit(mount.open);
+        return mount.share.dataLow() ? Errno.ENOSPC.failure() : lacking.space(mount.open);
     }
 
     @Override

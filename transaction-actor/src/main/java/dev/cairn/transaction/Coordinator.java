@@ -5,6 +5,7 @@ import dev.cairn.block.Extent;
 import dev.cairn.proto.CommitLog;
 import dev.cairn.proto.LogCommitted;
 import dev.cairn.proto.ServerMessage;
+import dev.cairn.proto.SpaceReport;
 import dev.cairn.transaction.run.LoadResult;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -53,7 +54,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private enum Timer implements Internal { TICK, COMMIT, RETRY_WRITE }
 
     /// An operation between two attempts, with what it lacked (and what has been fetched for it).
-    private record Parked(Operation operation, Lacking lacking) {}
+    private record Parked(Operation operation, Lacking lacking, Waiting reason) {}
 
     private static final Logger log = LoggerFactory.getLogger(Coordinator.class);
     private static final Duration TICK = Duration.ofMillis(250);
@@ -94,7 +95,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         this.commits = new Commits(transactions,
                 new CommitWriter(settings.fsid(), settings.rid(), settings.metadata(), settings.data(), settings.io()),
                 meters, new Surroundings());
-        this.link = new ServerLink(settings, transactions,
+        this.link = new ServerLink(settings, transactions, meters,
                 context.messageAdapter(ServerProtocol.ToMount.class, m -> new FromServer(m.message())), TICK, new Heard());
         var listings = context.messageAdapter(Receptionist.Listing.class, ServerListed::new);
         context.getSystem().receptionist().tell(
@@ -138,7 +139,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             case Timer.TICK -> {
                 link.tick();
                 publishStatus();
-                meters.publish(transactions, parked);
+                meters.publish(transactions);
             }
             case Timer.COMMIT -> {
                 if (link.registered() && failure == null && (transactions.open.dirty() || transactions.share.hasDataSurplus())) commits.soon();
@@ -169,12 +170,12 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             return;
         }
         if (!link.serving()) {
-            waitingForServer.add(park(operation, lacking));
+            waitingForServer.add(park(operation, lacking, Waiting.SERVER));
             return;
         }
         if (operation.hold() == Operation.Hold.ALLOCATE && slowDown.next() && !lacking.slowedDown) {
             lacking.slowedDown = true;
-            var waiter = park(operation, lacking);
+            var waiter = park(operation, lacking, Waiting.MERGE);
             meters.slowedDown();
             timers.startSingleTimer(waiter, new Resume(waiter), SlowDown.DELAY);
             return;
@@ -191,15 +192,18 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     // One attempt. False when the operation lacks something; otherwise it has ended, well or not.
     private boolean attempted(Operation operation, Lacking lacking) {
         attempt.begin(lacking);
+        boolean admitted = false;
         try {
             admit(operation, lacking);
+            admitted = true;
             operation.run(attempt);
         } catch (NotReady _) {
             attempt.undo();
             return false;
         } catch (Errno.Failure expected) {
             attempt.undo();
-            if (expected.errno() == Errno.ENOSPC) meters.enospc(operation.name());
+            // Admission asks for metadata alone; what runs has been admitted and finds no data.
+            if (expected.errno() == Errno.ENOSPC) meters.enospc(admitted ? "data" : "metadata", operation.name());
             end(operation, lacking, expected.errno());
             return true;
         } catch (RuntimeException bug) {
@@ -241,13 +245,19 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         operation.failed(errno);
     }
 
-    private Parked park(Operation operation, Lacking lacking) {
+    private Parked park(Operation operation, Lacking lacking, Waiting reason) {
         parked++;
-        return new Parked(operation, lacking);
+        meters.waits(reason);
+        return new Parked(operation, lacking, reason);
+    }
+
+    private void unpark(Parked waiter) {
+        parked--;
+        meters.waitsNoMore(waiter.reason());
     }
 
     private void resume(Parked waiter) {
-        parked--;
+        unpark(waiter);
         execute(waiter.operation(), waiter.lacking());
     }
 
@@ -259,17 +269,17 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
     private void fetch(Operation operation, Lacking lacking) {
         meters.restarted();
-        var waiter = park(operation, lacking);
+        var waiter = park(operation, lacking, lacking.waiting());
         switch (lacking.kind) {
             case LOCK -> {
                 waitingForLock.computeIfAbsent(lacking.lockId, _ -> new ArrayList<>()).add(waiter);
                 if (transactions.locks.want(lacking.lockId, lacking.lockMode)) link.acquire(lacking.lockId, lacking.lockMode);
             }
-            case COMMIT -> {
+            case COMMIT, SPACE -> {
                 lacking.mustPass.waiters.add(error -> {
                     if (error == null) resume(waiter);
                     else {
-                        parked--;
+                        unpark(waiter);
                         end(operation, lacking, error);
                     }
                 });
@@ -289,14 +299,15 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         }
         // Only with the newest manifest in hand is it damage: a block of an old run may be being rewritten for another one.
         if (waiter.lacking().manifestVersion == transactions.runs.version()) {
-            parked--;
+            unpark(waiter);
             meters.damaged();
             log.error("{} gets EIO: {}", waiter.operation().name(),
                     result.damaged().isEmpty() ? result.stale() : result.damaged());
             end(waiter.operation(), waiter.lacking(), Errno.EIO);
             return;
         }
-        waitingForManifest.add(waiter);
+        unpark(waiter);
+        waitingForManifest.add(park(waiter.operation(), waiter.lacking(), Waiting.MANIFEST));
         link.askManifest();
     }
 
@@ -348,7 +359,8 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private void publishStatus() {
         settings.status().accept(new MountStatus(settings.rid(), link.term(), link.serving() && failure == null,
                 failure, commits.failure(), transactions.open == null ? 0 : transactions.open.seq,
-                transactions.open == null ? 0 : transactions.dirtyHeapBytes(), parked, slowDown.percent()));
+                transactions.open == null ? 0 : transactions.dirtyHeapBytes(), parked, slowDown.percent(),
+                transactions.open == null ? SpaceReport.getDefaultInstance() : transactions.space()));
     }
 
     // ---- what the server says

@@ -5,6 +5,7 @@ import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.function.Supplier;
 
 /// What an operator would ask about a mount's transactions.
@@ -16,12 +17,18 @@ final class CoordinatorMeters {
     private final Counter restarts;
     private final Counter slowed;
     private final Counter damaged;
+    private final Counter refills;
+    private final Counter revokes;
     // Gauges are read by other threads than the coordinator's: they see what was last published.
     private volatile long dirtyItems;
     private volatile long dirtyBytes;
     private volatile long locks;
     private volatile long level0;
-    private volatile long waiting;
+    private volatile long metadataInHand;
+    private volatile long dataInHand;
+    private volatile boolean metadataLow;
+    private volatile boolean dataLow;
+    private final AtomicIntegerArray waiting = new AtomicIntegerArray(Waiting.values().length);
 
     CoordinatorMeters(MeterRegistry registry) {
         this.registry = registry;
@@ -37,15 +44,39 @@ final class CoordinatorMeters {
         gauge("cairn.dirty.bytes", "Memory that uncommitted items take", () -> dirtyBytes);
         gauge("cairn.locks.held", "Cluster locks that this mount holds", () -> locks);
         gauge("cairn.commit.logs", "Committed runs that are not merged yet, of all mounts", () -> level0);
-        gauge("cairn.operation.waiting", "Operations that wait for blocks, a lock, space, a commit or the server", () -> waiting);
+        refills = Counter.builder("cairn.refills").description("Times that this mount asked the server for blocks, beside those that commits bring")
+                .register(registry);
+        revokes = Counter.builder("cairn.lock.revokes").description("Locks that the server asked back").register(registry);
+        inHand("metadata", () -> metadataInHand, () -> metadataLow ? 1 : 0);
+        inHand("data", () -> dataInHand, () -> dataLow ? 1 : 0);
+        for (var reason : Waiting.values())
+            Gauge.builder("cairn.operation.waiting", waiting, counts -> counts.get(reason.ordinal()))
+                    .description("Operations that wait, by what they wait for").tag("reason", reason.text()).register(registry);
+    }
+
+    private void inHand(String kind, Supplier<Number> blocks, Supplier<Number> low) {
+        Gauge.builder("cairn.share.blocks", blocks).description("Blocks that this mount has in hand").tag("kind", kind).register(registry);
+        Gauge.builder("cairn.share.low", low).description("1 while the server has told this mount that space is low").tag("kind", kind)
+                .register(registry);
+    }
+
+    void waits(Waiting reason) {
+        waiting.incrementAndGet(reason.ordinal());
+    }
+
+    void waitsNoMore(Waiting reason) {
+        waiting.decrementAndGet(reason.ordinal());
     }
 
     private void gauge(String name, String description, Supplier<Number> value) {
         Gauge.builder(name, value).description(description).register(registry);
     }
 
-    void publish(Transactions transactions, int waitingNow) {
-        waiting = waitingNow;
+    void publish(Transactions transactions) {
+        metadataInHand = transactions.share.metadataBlocks();
+        dataInHand = transactions.share.dataBlocks();
+        metadataLow = transactions.share.metadataLow();
+        dataLow = transactions.share.dataLow();
         if (transactions.open == null) return;
         dirtyItems = transactions.dirtyItems();
         dirtyBytes = transactions.dirtyHeapBytes();
@@ -74,8 +105,18 @@ final class CoordinatorMeters {
         damaged.increment();
     }
 
-    void enospc(String operation) {
+    void refilled() {
+        refills.increment();
+    }
+
+    void revoked() {
+        revokes.increment();
+    }
+
+    /// @param kind of the space that there is none of: `metadata` or `data`
+    void enospc(String kind, String operation) {
         // Rare by nature, so looked up at each time.
-        registry.counter("cairn.enospc", "operation", operation).increment();
+        Counter.builder("cairn.enospc").description("Operations answered with ENOSPC, by the kind of space that was missing")
+                .tag("kind", kind).tag("operation", operation).register(registry).increment();
     }
 }

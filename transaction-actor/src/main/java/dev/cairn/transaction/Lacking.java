@@ -5,13 +5,13 @@ import dev.cairn.transaction.run.Needs;
 /// What the last attempt of an operation lacked; filled by the [Attempt] that threw [NotReady], read by the coordinator.
 final class Lacking {
     /// BLOCKS unless something else was noted: missing blocks are noted in the needs.
-    enum Kind { BLOCKS, LOCK, COMMIT, DISCARD }
+    enum Kind { BLOCKS, LOCK, COMMIT, SPACE, DISCARD }
 
     Kind kind = Kind.BLOCKS;
     Needs needs = new Needs();
     long lockId;
     LockMode lockMode;
-    /// For [Kind#COMMIT]: the transaction that must pass, which is the open one or the frozen one.
+    /// For [Kind#COMMIT] and [Kind#SPACE]: the transaction that must pass, which is the open one or the frozen one.
     Transaction mustPass;
     /// It has been delayed once for merge debt, and is not again.
     boolean slowedDown;
@@ -35,5 +35,21 @@ final class Lacking {
         kind = Kind.COMMIT;
         mustPass = transaction;
         return NotReady.INSTANCE;
+    }
+
+    /// Data blocks, which the transaction's commit brings.
+    NotReady space(Transaction transaction) {
+        kind = Kind.SPACE;
+        mustPass = transaction;
+        return NotReady.INSTANCE;
+    }
+
+    Waiting waiting() {
+        return switch (kind) {
+            case BLOCKS -> Waiting.BLOCKS;
+            case LOCK -> Waiting.LOCK;
+            case COMMIT -> Waiting.COMMIT;
+            case SPACE, DISCARD -> Waiting.SPACE;
+        };
     }
 }

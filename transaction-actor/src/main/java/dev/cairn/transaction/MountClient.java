@@ -3,6 +3,7 @@ package dev.cairn.transaction;
 import dev.cairn.allocator.MountShare;
 import dev.cairn.block.BlockDevice;
 import dev.cairn.block.BlockStorage;
+import dev.cairn.proto.SpaceReport;
 import dev.cairn.transaction.run.BlockCache;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
@@ -39,7 +40,7 @@ public final class MountClient {
 
     private MountClient(ActorSystem<?> system, Options options) {
         rid = new SecureRandom().nextLong();
-        status = new MountStatus(rid, 0, false, null, null, 0, 0, 0, 0);
+        status = new MountStatus(rid, 0, false, null, null, 0, 0, 0, 0, SpaceReport.getDefaultInstance());
         data = new TrackedDevice(options.data());
         io = Executors.newFixedThreadPool(options.ioThreads(), Thread.ofPlatform().name("cairn-io-", 0).daemon(true).factory());
         background = Executors.newSingleThreadExecutor(

@@ -57,6 +57,7 @@ final class ServerLink {
 
     private final MountSettings settings;
     private final Transactions transactions;
+    private final CoordinatorMeters meters;
     private final ActorRef<ServerProtocol.ToMount> replies;
     private final Duration tick;
     private final Mount mount;
@@ -77,9 +78,11 @@ final class ServerLink {
     private boolean ended;
 
     /// @param tick how often [#tick] is called
-    ServerLink(MountSettings settings, Transactions transactions, ActorRef<ServerProtocol.ToMount> replies, Duration tick, Mount mount) {
+    ServerLink(MountSettings settings, Transactions transactions, CoordinatorMeters meters, ActorRef<ServerProtocol.ToMount> replies,
+               Duration tick, Mount mount) {
         this.settings = settings;
         this.transactions = transactions;
+        this.meters = meters;
         this.replies = replies;
         this.tick = tick;
         this.mount = mount;
@@ -226,6 +229,7 @@ final class ServerLink {
         if (refillAsked) return;
         refillAsked = true;
         refilledAtNanos = System.nanoTime();
+        meters.refilled();
         send(ServerRequest.newBuilder().setRefill(Refill.newBuilder()
                 .setMetadata(transactions.share.wantsMetadata() || transactions.share.metadataLow())
                 .setData(transactions.share.wantsData() || transactions.share.dataLow())), reply -> {
@@ -291,6 +295,7 @@ final class ServerLink {
 
     // What was done under the lock becomes visible to the next holder by a commit; nothing may hide its changes from us later.
     private void revoke(RevokeLock revoke) {
+        meters.revoked();
         long id = LockClient.id(revoke.getName());
         var keep = LockClient.mode(revoke.getKeep());
         if (!transactions.locks.revoke(id, keep)) {

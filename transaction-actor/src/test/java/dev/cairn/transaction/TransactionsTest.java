@@ -200,7 +200,7 @@ class TransactionsTest {
         operate(tx -> tx.referData(tx.reserveData(100, 0)));
         attempt.begin(lacking);
         assertThat(org.assertj.core.api.Assertions.catchThrowable(() -> attempt.reserveData(1, 0))).isSameAs(NotReady.INSTANCE);
-        assertThat(lacking.kind).isEqualTo(Lacking.Kind.COMMIT);
+        assertThat(lacking.kind).isEqualTo(Lacking.Kind.SPACE);
         attempt.undo();
         transactions.share.granted(SpaceGrant.newBuilder().setDataLow(true).build());
         attempt.begin(lacking);

@@ -14,7 +14,8 @@ import picocli.CommandLine.Parameters;
 @Command(name = "df",
         description = {"Prints the space of a mounted volume, metadata and data separately.", "",
             "Free is what files can still take: the reserve that deleting needs is not in it, so that 0 free and",
-            "'no space left' come together. Used counts everything else: in files, in the reserve, held by mounts."})
+            "'no space left' come together. Held is in the hands of other mounts and of merges. Total is the sum of",
+            "used, free, reserved and held; Use% is what is not free of it."})
 final class DfCommand extends VolumeCommand.AtPath {
     @Option(names = {"-h", "--human"}, description = "Print sizes with a unit instead of blocks.")
     boolean human;
@@ -38,10 +39,10 @@ final class DfCommand extends VolumeCommand.AtPath {
             return Cairn.OK;
         }
         var rows = List.of(
-                new String[] {"Type", "Size", "Total", "Used", "Free", "Use%"},
+                new String[] {"Type", "Size", "Total", "Used", "Free", "Use%", "Reserved", "Held"},
                 row("MetaData", metadata),
                 row("Data", data));
-        var widths = new int[6];
+        var widths = new int[rows.getFirst().length];
         for (var row : rows)
             for (int i = 0; i < row.length; i++) widths[i] = Math.max(widths[i], row[i].length());
         for (var row : rows) {
@@ -57,9 +58,9 @@ final class DfCommand extends VolumeCommand.AtPath {
     }
 
     private String[] row(String type, Space space) {
-        long used = space.getTotal() - space.getFree();
-        return new String[] {type, Bytes.exact(space.getBlockBytes()) + "B", amount(space, space.getTotal()), amount(space, used),
-                amount(space, space.getFree()), percent(used, space.getTotal()) + "%"};
+        return new String[] {type, Bytes.exact(space.getBlockBytes()) + "B", amount(space, space.getTotal()), amount(space, space.getUsed()),
+                amount(space, space.getFree()), percent(space.getTotal() - space.getFree(), space.getTotal()) + "%",
+            amount(space, space.getReserved()), amount(space, space.getHeld())};
     }
 
     private String amount(Space space, long blocks) {

@@ -123,14 +123,14 @@ class VolumeCommandsTest {
                 .setMetadata(Space.newBuilder().setBlockBytes(65536).setTotal(1024).setUsed(10).setFree(918).setReserved(96))
                 .setData(Space.newBuilder().setBlockBytes(4096).setTotal(1000000).setUsed(0).setFree(1000000)))).build();
         assertThat(run((_, _) -> reply, "df", dir.toString()).out()).isEqualTo("""
-                Type      Size    Total  Used     Free  Use%
-                MetaData  64KB     1024   106      918   11%
-                Data       4KB  1000000     0  1000000    0%
+                Type      Size    Total  Used     Free  Use%  Reserved  Held
+                MetaData  64KB     1024    10      918   11%        96     0
+                Data       4KB  1000000     0  1000000    0%         0     0
                 """);
         assertThat(run((_, _) -> reply, "df", "-h", "-p", dir.toString()).out()).isEqualTo("""
-                Type      Size  Total  Used   Free  Use%
-                MetaData  64KB    64M  6.6M  57.4M   11%
-                Data       4KB   3.8G    0B   3.8G    0%
+                Type      Size  Total  Used   Free  Use%  Reserved  Held
+                MetaData  64KB    64M  640K  57.4M   11%        6M    0B
+                Data       4KB   3.8G    0B   3.8G    0%        0B    0B
                 """);
         assertThat(run((_, _) -> reply, "df", "--json").out()).contains("\"fsid\": \"000000000000000a\"").contains("\"type\": \"MetaData\"").contains("\"reserved\": 96");
         assertThat(run((_, _) -> reply, "df", "-p", "/a", "/b").err()).contains("given twice");
