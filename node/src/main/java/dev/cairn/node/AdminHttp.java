@@ -19,10 +19,12 @@ import org.slf4j.LoggerFactory;
 
 /// What a node shows to monitoring, and what it takes orders by.
 ///
+///     GET  /          a page that draws the last hour, for people
 ///     GET  /metrics   Prometheus' text format
 ///     GET  /health    200 while nothing critical is wrong, otherwise 503; the conditions as JSON
 ///     GET  /ready     200 once every configured mount serves and the server answers, otherwise 503 with the reason
 ///     GET  /status    everything that the node knows about itself, as JSON
+///     GET  /history   [?since=MILLIS] the samples that the page draws, as JSON
 ///     POST /mount?dir=DIR, /unmount?dir=DIR[&lazy=true], /sync, /stop[?lazy=true]
 ///                     only with `Authorization: Bearer` and the token of the state directory, which only its owner can
 ///                     read; the answer comes when it is done
@@ -35,6 +37,8 @@ final class AdminHttp implements AutoCloseable {
         NodeStatus status();
 
         String metrics();
+
+        Map<String, Object> history(long sinceMillis);
 
         void mount(Path dir);
 
@@ -125,7 +129,8 @@ final class AdminHttp implements AutoCloseable {
                 case "/health" -> health(control.status());
                 case "/ready" -> ready(control.status());
                 case "/mount", "/unmount", "/sync", "/stop" -> refusal(405, "want POST");
-                case "/" -> new Answer(200, "text/plain; charset=utf-8", "Cairn node: /status /health /ready /metrics\n");
+                case "/history" -> new Answer(200, JSON, Json.line(control.history(since(query(exchange)))) + "\n");
+                case "/" -> page(exchange);
                 default -> refusal(404, "there is no " + path);
             };
             case "POST" -> switch (path) {
@@ -157,6 +162,34 @@ final class AdminHttp implements AutoCloseable {
     private boolean authorized(HttpExchange exchange) {
         var given = exchange.getRequestHeaders().getFirst("Authorization");
         return given != null && MessageDigest.isEqual(given.getBytes(StandardCharsets.UTF_8), authorization);
+    }
+
+    private static long since(Map<String, String> query) {
+        try {
+            return Long.parseLong(query.getOrDefault("since", "0"));
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException("want since=, in milliseconds since 1970", e);
+        }
+    }
+
+    // It holds everything that it needs, and may load nothing from anywhere else: what a node says is nobody else's business.
+    private static Answer page(HttpExchange exchange) {
+        exchange.getResponseHeaders().set("Content-Security-Policy",
+                "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:");
+        return new Answer(200, "text/html; charset=utf-8", Page.TEXT);
+    }
+
+    // Read when the page is first asked for, which on most nodes is never.
+    private static final class Page {
+        static final String TEXT = read();
+
+        private static String read() {
+            try (var page = AdminHttp.class.getResourceAsStream("page.html")) {
+                return new String(page.readAllBytes(), StandardCharsets.UTF_8);
+            } catch (IOException e) {
+                throw new java.io.UncheckedIOException("the node's page is missing from its JAR", e);
+            }
+        }
     }
 
     private static Answer health(NodeStatus status) {

@@ -27,6 +27,7 @@ final class Node implements AdminHttp.Control, AutoCloseable {
     private final NodeConfig config;
     private final StateDirectory state;
     private final PrometheusMeterRegistry meters;
+    private final HistoryRecorder history;
     private final long startedNanos = System.nanoTime();
     private final CompletableFuture<Integer> end = new CompletableFuture<>();
     private final List<Path> wanted = new ArrayList<>();    // mounts that should be there; guarded by this
@@ -41,6 +42,7 @@ final class Node implements AdminHttp.Control, AutoCloseable {
         this.config = config;
         this.state = state;
         this.meters = meters;
+        history = new HistoryRecorder(this::status, meters);
     }
 
     /// Returns when every configured mount serves.
@@ -53,6 +55,7 @@ final class Node implements AdminHttp.Control, AutoCloseable {
             node.volume = volume;
             LOG.info("volume {} on {} and {}, {}", volume.fsid(), config.volume().meta(), config.volume().data(), volume.server());
             NodeMetrics.bind(node, meters);
+            node.history.start();
             for (var mount : config.mounts()) node.mount(mount);
             return node;
         } catch (IOException | RuntimeException | Error e) {
@@ -207,6 +210,11 @@ final class Node implements AdminHttp.Control, AutoCloseable {
         return meters.scrape();
     }
 
+    @Override
+    public java.util.Map<String, Object> history(long sinceMillis) {
+        return history.since(sinceMillis);
+    }
+
     private static String version() {
         var version = Node.class.getPackage().getImplementationVersion();
         return version == null ? "development" : version;
@@ -218,6 +226,7 @@ final class Node implements AdminHttp.Control, AutoCloseable {
             if (stopped) return;
             stopped = true;
         }
+        history.close();
         try {
             var open = volume;
             if (open != null) {
