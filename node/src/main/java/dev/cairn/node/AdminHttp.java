@@ -25,7 +25,7 @@ import org.slf4j.LoggerFactory;
 ///     GET  /ready     200 once every configured mount serves and the server answers, otherwise 503 with the reason
 ///     GET  /status    everything that the node knows about itself, as JSON
 ///     GET  /history   [?since=MILLIS] the samples that the page draws, as JSON
-///     POST /mount?dir=DIR, /unmount?dir=DIR[&lazy=true], /sync, /stop[?lazy=true]
+///     POST /mount?dir=DIR, /unmount?dir=DIR[&lazy=true], /sync, /check, /stop[?lazy=true]
 ///                     only with `Authorization: Bearer` and the token of the state directory, which only its owner can
 ///                     read; the answer comes when it is done
 final class AdminHttp implements AutoCloseable {
@@ -45,6 +45,9 @@ final class AdminHttp implements AutoCloseable {
         void unmount(Path dir, boolean lazy);
 
         void sync();
+
+        /// Commits, and walks the volume as of then: see [CheckedVolume].
+        CheckedVolume check();
 
         /// Unmounts and commits everything, then returns; the process ends afterwards.
         void stop(boolean lazy);
@@ -128,13 +131,13 @@ final class AdminHttp implements AutoCloseable {
                 case "/status" -> new Answer(200, JSON, Json.pretty(control.status().toJson()) + "\n");
                 case "/health" -> health(control.status());
                 case "/ready" -> ready(control.status());
-                case "/mount", "/unmount", "/sync", "/stop" -> refusal(405, "want POST");
+                case "/mount", "/unmount", "/sync", "/check", "/stop" -> refusal(405, "want POST");
                 case "/history" -> new Answer(200, JSON, Json.line(control.history(since(query(exchange)))) + "\n");
                 case "/" -> page(exchange);
                 default -> refusal(404, "there is no " + path);
             };
             case "POST" -> switch (path) {
-                case "/mount", "/unmount", "/sync", "/stop" -> authorized(exchange) ? order(path, query(exchange))
+                case "/mount", "/unmount", "/sync", "/check", "/stop" -> authorized(exchange) ? order(path, query(exchange))
                         : refusal(403, "want the token of the state directory");
                 default -> refusal(404, "there is no " + path);
             };
@@ -148,6 +151,9 @@ final class AdminHttp implements AutoCloseable {
             case "/mount" -> control.mount(dir(query));
             case "/unmount" -> control.unmount(dir(query), lazy);
             case "/sync" -> control.sync();
+            case "/check" -> {
+                return new Answer(200, JSON, Json.pretty(control.check().toJson()) + "\n");
+            }
             default -> control.stop(lazy);
         }
         return new Answer(200, JSON, Json.line(Map.of("done", true)) + "\n");

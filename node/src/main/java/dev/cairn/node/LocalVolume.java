@@ -12,7 +12,9 @@ import dev.cairn.quorum.NodeIdentity;
 import dev.cairn.quorum.QuorumNode;
 import dev.cairn.quorum.QuorumSlot;
 import dev.cairn.quorum.ServerSettings;
+import dev.cairn.quorum.ServerState;
 import dev.cairn.quorum.ServerStatus;
+import dev.cairn.transaction.CommittedItems;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
@@ -25,12 +27,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.concurrent.ExecutionException;
 import java.util.function.Consumer;
 import java.util.function.ToDoubleFunction;
 
 /// A volume whose devices are on this machine: the devices, the quorum slot with the server, and at most one mount.
 final class LocalVolume implements Volume {
     private static final int DEFAULT_PART_OF_HEAP = 4;
+    private static final int CHECKS_MAX = 5;
     /// A device that has worked without a failure for this long counts as well again.
     private static final Duration DEVICE_ERROR_HOLDS = Duration.ofMinutes(5);
 
@@ -218,6 +222,26 @@ final class LocalVolume implements Volume {
     public void sync() throws IOException {
         var mounted = mounted();
         if (mounted != null) mounted.sync();
+    }
+
+    // While it walks, merges go on. Their freed blocks rest in a pool of their own before they are written again, so the
+    // state of the beginning stays readable for long; when it does not, the walk begins again with a newer one.
+    @Override
+    public CheckedVolume check() throws IOException {
+        sync();
+        for (int attempt = 1; ; attempt++) {
+            try {
+                var snapshot = quorum.look().toCompletableFuture().get();
+                return CheckedVolume.of(ServerState.restore(snapshot), devices.metadata(), devices.label().fsid());
+            } catch (CommittedItems.Unreadable e) {
+                if (attempt == CHECKS_MAX) throw new IOException("the volume changes too fast to be checked: " + e.getMessage(), e);
+            } catch (ExecutionException e) {
+                throw new IOException("the server does not answer: " + e.getCause().getMessage(), e);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IOException("interrupted", e);
+            }
+        }
     }
 
     @Override

@@ -149,6 +149,15 @@ final class Node implements AdminHttp.Control, AutoCloseable {
     }
 
     @Override
+    public CheckedVolume check() {
+        try {
+            return open().check();
+        } catch (IOException e) {
+            throw new IllegalStateException(e.getMessage(), e);
+        }
+    }
+
+    @Override
     public void stop(boolean lazy) {
         for (var dir : List.copyOf(mounted())) {
             try {

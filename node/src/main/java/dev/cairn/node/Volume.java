@@ -33,6 +33,9 @@ interface Volume {
     /// Commits everything done so far through any mount.
     void sync() throws IOException;
 
+    /// Walks everything that is committed by now.
+    CheckedVolume check() throws IOException;
+
     /// Ends the quorum slot and closes the devices; the mounts have gone before.
     void close() throws IOException;
 }

@@ -58,6 +58,7 @@ class NodeTest {
             mounted.remove(dir);
         }
         @Override public void sync() { told.add("sync"); }
+        @Override public CheckedVolume check() { return new CheckedVolume(java.util.Map.of(), List.of(), 0); }
         @Override public void close() { closed = true; }
     }
 

@@ -2,6 +2,7 @@ package dev.cairn.quorum;
 
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
+import dev.cairn.proto.ServerSnapshot;
 import dev.cairn.proto.VolumeGeometry;
 import dev.cairn.quorum.ServerStatus.Phase;
 import dev.cairn.quorum.journal.JournalExtension;
@@ -23,12 +24,16 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.apache.pekko.Done;
 import org.apache.pekko.actor.Address;
 import org.apache.pekko.actor.CoordinatedShutdown;
+import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.ActorSystem;
+import org.apache.pekko.actor.typed.Behavior;
 import org.apache.pekko.actor.typed.javadsl.Adapter;
+import org.apache.pekko.actor.typed.javadsl.AskPattern;
 import org.apache.pekko.actor.typed.javadsl.Behaviors;
 import org.apache.pekko.cluster.sharding.typed.ShardedDaemonProcessSettings;
 import org.apache.pekko.cluster.sharding.typed.javadsl.ShardedDaemonProcess;
@@ -42,7 +47,7 @@ import org.slf4j.LoggerFactory;
 /// this slot's turn to host it.
 public final class QuorumNode {
     private static final Logger LOG = LoggerFactory.getLogger(QuorumNode.class);
-    private static final Duration JOURNAL_TIMEOUT = Duration.ofSeconds(10);
+    private static final Duration JOURNAL_TIMEOUT = Duration.ofSeconds(10), LOOK_TIMEOUT = Duration.ofSeconds(30);
 
     /// @param slots           of the volume, as its labels say
     /// @param self            number of the slot that this node takes
@@ -78,12 +83,15 @@ public final class QuorumNode {
     private final ActorSystem<Void> system;
     private final RatisJournal journal;
     private final CompletableFuture<ServerStatus> serving = new CompletableFuture<>();
+    private final AtomicReference<ActorRef<ServerEntity.Command>> server;
     private volatile ServerStatus latest;
 
-    private QuorumNode(Settings settings, ActorSystem<Void> system, RatisJournal journal) {
+    private QuorumNode(Settings settings, ActorSystem<Void> system, RatisJournal journal,
+            AtomicReference<ActorRef<ServerEntity.Command>> server) {
         this.settings = settings;
         this.system = system;
         this.journal = journal;
+        this.server = server;
         this.latest = ServerStatus.of(Phase.STARTING, Optional.empty(), settings.self);
     }
 
@@ -112,14 +120,15 @@ public final class QuorumNode {
                     : new JoinSeedNodes(settings.slots.stream().map(other -> address(settings.fsid, other)).toList()));
             var node = new CompletableFuture<QuorumNode>();
             var lease = settings.single() ? AnswerLease.ALWAYS : new JournalLease(opening, settings.fsid);
+            var server = new AtomicReference<ActorRef<ServerEntity.Command>>();
             ShardedDaemonProcess.get(system).init(ServerEntity.Command.class, "cairn-server", 1,
-                    _ -> ServerEntity.create(new ServerEntity.Settings(settings.fsid, settings.geometry, settings.self,
+                    _ -> knownIn(server, ServerEntity.create(new ServerEntity.Settings(settings.fsid, settings.geometry, settings.self,
                             settings.server, settings.journalBorn, settings.markJournalBorn, settings.fencing,
-                            status -> node.thenAccept(started -> started.hear(status))), lease),
+                            status -> node.thenAccept(started -> started.hear(status))), lease)),
                     ShardedDaemonProcessSettings.create(system).withRole("quorum"), Optional.of(ServerEntity.Stop.STOP));
             var journal = opening.join();
             JournalExtension.of(Adapter.toClassic(system)).provide(journal);
-            var started = new QuorumNode(settings, system, journal);
+            var started = new QuorumNode(settings, system, journal, server);
             node.complete(started);
             return started;
         } catch (RuntimeException e) {
@@ -128,6 +137,14 @@ public final class QuorumNode {
             if (e instanceof CompletionException && e.getCause() instanceof RuntimeException why) throw why;
             throw e;
         }
+    }
+
+    private static Behavior<ServerEntity.Command> knownIn(AtomicReference<ActorRef<ServerEntity.Command>> known,
+            Behavior<ServerEntity.Command> server) {
+        return Behaviors.setup(context -> {
+            known.set(context.getSelf());
+            return server;
+        });
     }
 
     private static RatisJournal openJournal(Settings settings) {
@@ -193,6 +210,13 @@ public final class QuorumNode {
     public ServerStatus status() {
         var status = latest;
         return status.problem().isPresent() ? status : status.withProblem(journal.trouble());
+    }
+
+    /// All that the server knows, journalled; fails when this slot does not host a server that serves.
+    public CompletionStage<ServerSnapshot> look() {
+        var hosted = server.get();
+        if (hosted == null) return CompletableFuture.failedFuture(new QuorumException("this slot does not host the server"));
+        return AskPattern.ask(hosted, ServerEntity.Look::new, LOOK_TIMEOUT, system.scheduler());
     }
 
     /// Done when the actor system has ended: by [#stop], or because this side of a split was downed. In the latter case

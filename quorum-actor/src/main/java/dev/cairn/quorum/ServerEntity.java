@@ -1,5 +1,6 @@
 package dev.cairn.quorum;
 
+import dev.cairn.proto.ServerSnapshot;
 import dev.cairn.proto.VolumeGeometry;
 import dev.cairn.quorum.ServerStatus.Phase;
 import dev.cairn.transaction.ServerProtocol;
@@ -45,6 +46,9 @@ public final class ServerEntity extends AbstractBehavior<ServerEntity.Command> {
 
     public record GetStatus(ActorRef<ServerStatus> replyTo) implements Command {}
 
+    /// Asks for all that the server knows; there is no answer while it does not serve.
+    record Look(ActorRef<ServerSnapshot> replyTo) implements Command {}
+
     /// For the hand-over to another node and for the node's end.
     public enum Stop implements Command { STOP }
 
@@ -84,6 +88,8 @@ public final class ServerEntity extends AbstractBehavior<ServerEntity.Command> {
     /// Set by the first term that marks the label: a later one in this process must not be taken in by the old answer.
     private boolean journalBorn;
     private boolean busy;
+    /// Who wants a look at the state when the running batch is done.
+    private final List<ActorRef<ServerSnapshot>> looking = new ArrayList<>();
     private boolean tickDue;
     private Duration pause = PAUSE_MIN;
     private int terms;
@@ -116,6 +122,7 @@ public final class ServerEntity extends AbstractBehavior<ServerEntity.Command> {
                 .onMessage(TermBegan.class, this::termBegan)
                 .onMessage(TermRefused.class, this::termRefused)
                 .onMessage(GetStatus.class, this::getStatus)
+                .onMessage(Look.class, this::look)
                 .onMessageEquals(Timer.TICK, this::tick)
                 .onMessageEquals(Timer.RESTART, this::startTerm)
                 .onMessageEquals(Stop.STOP, Behaviors::stopped)
@@ -208,8 +215,17 @@ public final class ServerEntity extends AbstractBehavior<ServerEntity.Command> {
         return this;
     }
 
+    private Behavior<Command> look(Look look) {
+        looking.add(look.replyTo);
+        next();
+        return this;
+    }
+
     private void next() {
-        if (busy || term == null || (waiting.isEmpty() && !tickDue)) return;
+        if (busy || term == null) return;
+        looking.forEach(replyTo -> term.tell(new ServerTerm.Look(replyTo)));
+        looking.clear();
+        if (waiting.isEmpty() && !tickDue) return;
         List<FromMount> batch = new ArrayList<>(Math.min(waiting.size(), BATCH_REQUESTS_MAX));
         int bytes = 0;
         while (!waiting.isEmpty() && batch.size() < BATCH_REQUESTS_MAX && bytes < BATCH_BYTES_MAX) {

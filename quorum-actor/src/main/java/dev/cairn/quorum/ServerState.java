@@ -275,7 +275,7 @@ public final class ServerState {
         return nextInodeGroup;
     }
 
-    long inodeCount() {
+    public long inodeCount() {
         return inodeCount;
     }
 
@@ -312,6 +312,13 @@ public final class ServerState {
         var mount = mounts.get(rid);
         if (mount == null) throw new IllegalStateException("mount %016x is not registered".formatted(rid));
         return mount;
+    }
+
+    /// Tells every data block that no file has: whose it is, and where.
+    public void unusedData(BiConsumer<String, Extent> visitor) {
+        pools.dataFree().forEach((start, count) -> visitor.accept("free", new Extent(start, count)));
+        for (var holder : pools.holders())
+            pools.dataShare(holder).forEach((start, count) -> visitor.accept("in the share of " + holder, new Extent(start, count)));
     }
 
     /// Every block of the volume has exactly one place, and every count is right. Slow: for tests, and once at start.

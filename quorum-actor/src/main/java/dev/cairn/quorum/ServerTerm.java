@@ -49,6 +49,9 @@ final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEv
     /// @param tick whether the leases are to be looked at as well
     record Work(List<FromMount> requests, boolean tick) implements Command {}
 
+    /// All that the server knows, as of now; answered between two pieces of work, so everything in it is persisted.
+    record Look(ActorRef<ServerSnapshot> replyTo) implements Command {}
+
     private record Fenced(Decision decision, boolean tick, Throwable failure) implements Command {}
 
     private final ActorContext<Command> context;
@@ -144,6 +147,7 @@ final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEv
         return (state, command) -> switch (command) {
             case Begin _ -> begin(state);
             case Work work -> work(state, work);
+            case Look look -> Effect().none().thenRun(same -> look.replyTo.tell(same.snapshot()));
             case Fenced fenced -> fenced(state, fenced);
         };
     }

@@ -187,7 +187,9 @@ final class Attempt implements Tx {
 
     // Section 6: ENOSPC when the server has said that it is low; else a commit brings more. Blocks that this mount has
     // freed are free for the user: they come back by a commit and a discard, so those are waited for first.
+    // What this attempt has reserved itself comes back by no commit: its operation gets on with that, and asks again.
     private RuntimeException noData() {
+        if (!reserved.isEmpty()) return Errno.ENOSPC.failure();
         if (!mount.open.dataFreed.isEmpty()) return lacking.space(mount.open);
         if (mount.frozen != null && !mount.frozen.dataFreed.isEmpty()) return lacking.space(mount.frozen);
         if (!mount.discarding.isEmpty()) return lacking.discard();

@@ -58,7 +58,8 @@ public interface Tx {
     /// Takes up to `count` consecutive data blocks out of the mount's share, for the operation to write to before any
     /// item refers to them; near `goal` when possible (0: anywhere). At least one; ask again for the rest. They belong
     /// to the caller until [#referData] or [#returnData]; a crash in between returns them.
-    /// Throws ENOSPC's failure when the volume has no data block left.
+    /// Throws ENOSPC's failure when the volume has no data block left, and when this attempt has reserved all that is in hand:
+    /// it ends with what it got, and the next one waits for more.
     Extent reserveData(long count, long goal);
 
     /// Reserved blocks are referred to by items of this transaction from now on.

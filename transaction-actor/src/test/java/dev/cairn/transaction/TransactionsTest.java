@@ -1,6 +1,7 @@
 package dev.cairn.transaction;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cairn.allocator.MountShare;
 import dev.cairn.block.Extent;
@@ -241,5 +242,20 @@ class TransactionsTest {
 
     private static LockGranted grant(long id, LockMode mode, long writeSeq) {
         return LockGranted.newBuilder().setName(LockClient.name(id)).setMode(LockClient.mode(mode)).setWriteSeq(writeSeq).build();
+    }
+
+    /// Once it waited for a commit instead, and for another one, for ever: the server saw the blocks in this mount's share.
+    @Test
+    void an_attempt_that_has_reserved_all_there_is_gets_on_with_that() {
+        attempt.begin(lacking);
+        assertThat(attempt.reserveData(1000, 0).count()).isEqualTo(100);
+        assertThatThrownBy(() -> attempt.reserveData(900, 0)).isInstanceOfSatisfying(Errno.Failure.class,
+                failure -> assertThat(failure.errno()).isEqualTo(Errno.ENOSPC));
+        attempt.referData(new Extent(64, 100));
+        attempt.succeed();
+        attempt.begin(lacking);
+        assertThatThrownBy(() -> attempt.reserveData(900, 0)).isSameAs(NotReady.INSTANCE);
+        assertThat(lacking.kind).isEqualTo(Lacking.Kind.COMMIT);
+        attempt.undo();
     }
 }

@@ -23,6 +23,7 @@ import picocli.CommandLine.Spec;
         subcommands = {UpCommand.class, DownCommand.class, StatusCommand.class,
                 MkfsCommand.class, NodeCommand.class, MountCommand.class, UmountCommand.class,
                 DfCommand.class, StatCommand.class, WalkInodesCommand.class, InoPathCommand.class, SyncCommand.class,
+                CheckCommand.class,
                 TrainCommand.class})
 public final class Cairn implements Callable<Integer> {
     public static final int OK = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3;

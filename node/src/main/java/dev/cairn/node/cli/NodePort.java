@@ -59,10 +59,15 @@ final class NodePort {
         order("/stop?lazy=" + lazy, within);
     }
 
+    /// What a check of the volume has found.
+    Config check(Duration within) throws IOException {
+        return order("/check", within).json();
+    }
+
     /// The node's own words when it refuses.
-    private void order(String path, Duration within) throws IOException {
+    private Answer order(String path, Duration within) throws IOException {
         var answer = call("POST", path, within);
-        if (answer.code == 200) return;
+        if (answer.code == 200) return answer;
         var json = answer.json();
         throw new CommandFailure(json.hasPath("why") ? json.getString("why") : "the node refused with HTTP " + answer.code);
     }

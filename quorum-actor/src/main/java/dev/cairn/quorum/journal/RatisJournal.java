@@ -1,9 +1,14 @@
 package dev.cairn.quorum.journal;
 
+import com.google.protobuf.ByteString;
 import com.google.protobuf.CodedInputStream;
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.cairn.proto.JournalDeleteSnapshots;
 import dev.cairn.proto.JournalEntry;
 import dev.cairn.proto.JournalRenew;
 import dev.cairn.proto.JournalReply;
+import dev.cairn.proto.JournalSnapshot;
+import dev.cairn.proto.PersistedObject;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -285,6 +290,27 @@ public final class RatisJournal implements AutoCloseable {
     public Optional<String> trouble() {
         var failed = failure;
         return Optional.ofNullable(failed != null ? failed.getMessage() : imageTrouble);
+    }
+
+    /// What the journal holds of one writer's stream, for a look without becoming its writer.
+    ///
+    /// @param snapshot the latest one, or null
+    /// @param events   that followed it, oldest first
+    public record Recorded(ByteString snapshot, List<ByteString> events) {}
+
+    /// Everything that was acknowledged when it was asked; the bytes are what the serializers made of the objects.
+    public CompletableFuture<Recorded> recorded(String persistenceId) {
+        return caughtUp(persistenceId).thenApply(_ -> {
+            var all = JournalDeleteSnapshots.newBuilder().setSequenceNrMax(Long.MAX_VALUE).setTimestampMax(Long.MAX_VALUE).build();
+            var snapshot = state().latestSnapshot(persistenceId, all);
+            var events = state().events(persistenceId, snapshot.map(JournalSnapshot::getSequenceNr).orElse(0L) + 1, Long.MAX_VALUE);
+            try {
+                return new Recorded(snapshot.isEmpty() ? null : PersistedObject.parseFrom(snapshot.get().getBytes()).getBytes(),
+                        events.stream().map(event -> event.getObject().getBytes()).toList());
+            } catch (InvalidProtocolBufferException e) {
+                throw new JournalException("the snapshot of " + persistenceId + " cannot be parsed", e);
+            }
+        });
     }
 
     JournalState state() {
