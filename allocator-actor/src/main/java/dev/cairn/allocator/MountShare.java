@@ -54,6 +54,12 @@ public final class MountShare {
         }
     }
 
+    /// The volume as of now, while no commit is on its way.
+    public void reported(SpaceReport newest) {
+        report = newest;
+        dataInCommits = 0;
+    }
+
     // ---- data
 
     /// Up to `count` consecutive blocks: those from `goal` on when they are in hand, else near it (0: anywhere).

@@ -18,6 +18,7 @@ final class MergeDesk {
     private static final int SUNK_AT_ONCE = 8;
     /// Without a commit for so long, a volume is idle and can be tidied.
     private static final long IDLE_NANOS = 3_000_000_000L;
+    private static final int SCARCE_PART = 4;
     private static final long OFFER_AGAIN_NANOS = 100_000_000L;
     /// An abandoned job met a damaged block or a sick device: given out again at once it would only spin.
     private static final long ABANDONED_NANOS = 5_000_000_000L;
@@ -46,7 +47,9 @@ final class MergeDesk {
 
     private MergePlanner.Zeal zeal(long nowNanos) {
         if (state.pools().metadataLow(state.mountCount())) return MergePlanner.Zeal.LOW;
-        return nowNanos - lastCommit > IDLE_NANOS ? MergePlanner.Zeal.IDLE : MergePlanner.Zeal.BUSY;
+        // Where space is getting scarce, what brings it back is worth as much trouble as on an idle volume.
+        boolean scarce = state.pools().metadataFreeBlocks() < state.pools().policy().metadataBlocks() / SCARCE_PART;
+        return scarce || nowNanos - lastCommit > IDLE_NANOS ? MergePlanner.Zeal.IDLE : MergePlanner.Zeal.BUSY;
     }
 
     /// Says to one mount that there is work: to `preferred`, or in turn.

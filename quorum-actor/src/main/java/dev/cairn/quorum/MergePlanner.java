@@ -3,6 +3,7 @@ package dev.cairn.quorum;
 import com.google.protobuf.ByteString;
 import dev.cairn.proto.RunRef;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -102,7 +103,8 @@ final class MergePlanner {
             long weight = state.runs().weight(0);
             boolean due = switch (zeal) {
                 case BUSY -> debt() >= LOGS_MIN;
-                case IDLE -> debt() >= LOGS_MIN || weight * LEVEL_RATIO >= state.runs().weight(1);
+                case IDLE -> debt() >= LOGS_MIN || weight * LEVEL_RATIO >= state.runs().weight(1)
+                        || dense(logs.stream().mapToLong(RunRef::getDeletions).sum(), items(state.runs().level(1).values()));
                 case LOW -> true;
             };
             if (!due) return null;
@@ -146,6 +148,17 @@ final class MergePlanner {
         return null;
     }
 
+    /// Deletions weigh next to nothing, but what they delete may be a whole level: they are worth a merge with it when they
+    /// take a good part of its items away. History that goes wrong otherwise: everything is deleted, merging stops as soon as
+    /// metadata is not low any more, and the volume stays nearly full for ever.
+    private static boolean dense(long deletions, long itemsBelow) {
+        return deletions > 0 && deletions * LEVEL_RATIO >= itemsBelow;
+    }
+
+    private static long items(Collection<RunRef> runs) {
+        return runs.stream().mapToLong(RunRef::getItems).sum();
+    }
+
     private record Candidate(RunRef run, long deletionsPerBlock, long overlap) {}
 
     /// With low metadata, where deletions are densest; always, where the least is rewritten for what is pushed down.
@@ -158,12 +171,14 @@ final class MergePlanner {
         var candidates = new ArrayList<Candidate>();
         for (var run : state.runs().level(level).values()) {
             if (busy.contains(run.getRunId())) continue;
-            long overlap = level == RunTable.LEVELS_MAX ? 0 : state.runs()
-                    .overlapping(level + 1, run.getFirstKey(), run.getLastKey()).stream().mapToLong(Runs::weight).sum();
+            var overlapped = level == RunTable.LEVELS_MAX ? List.<RunRef>of()
+                    : state.runs().overlapping(level + 1, run.getFirstKey(), run.getLastKey());
+            long overlap = overlapped.stream().mapToLong(Runs::weight).sum();
             var candidate = new Candidate(run, run.getDeletions() / Math.max(1, Runs.weight(run)), overlap);
             boolean wanted = tooMuch || switch (zeal) {
                 case BUSY -> false;
-                case IDLE -> run.getDeletions() > 0 && Runs.weight(run) * LEVEL_RATIO >= overlap;
+                case IDLE -> run.getDeletions() > 0
+                        && (Runs.weight(run) * LEVEL_RATIO >= overlap || dense(run.getDeletions(), items(overlapped)));
                 case LOW -> level < deepest || run.getDeletions() > 0;
             };
             if (wanted) candidates.add(candidate);

@@ -5,6 +5,7 @@ import dev.cairn.proto.ClaimMerge;
 import dev.cairn.proto.CommitLog;
 import dev.cairn.proto.Farewell;
 import dev.cairn.proto.GetManifest;
+import dev.cairn.proto.GetSpaceReport;
 import dev.cairn.proto.HeldLock;
 import dev.cairn.proto.LockGranted;
 import dev.cairn.proto.LogCommitted;
@@ -73,6 +74,9 @@ final class ServerLink {
     private boolean refillAsked;
     private long refilledAtNanos;
     private boolean manifestAsked;
+    /// The manifest has changed since the last report of space: a merge has brought blocks back, or another mount has used some.
+    private boolean reportOld;
+    private boolean reportAsked;
     private boolean claiming;
     private boolean renewing;
     private boolean ended;
@@ -215,6 +219,18 @@ final class ServerLink {
         // Space comes back by merging and by what other mounts delete: while it is low, somebody has to ask.
         boolean low = transactions.share.metadataLow() || transactions.share.dataLow();
         if (low && now - refilledAtNanos > REFILL_WHILE_LOW.toNanos()) refill();
+        else if (reportOld && !reportAsked && transactions.frozen == null) askReport();
+    }
+
+    // Costs no journal. On an idle mount nothing else would tell what df has to say after a merge.
+    private void askReport() {
+        reportAsked = true;
+        reportOld = false;
+        send(ServerRequest.newBuilder().setGetSpaceReport(GetSpaceReport.getDefaultInstance()), reply -> {
+            reportAsked = false;
+            // A commit that is on its way may be counted in it or not; its own answer brings a report.
+            if (transactions.frozen == null) transactions.share.reported(reply.getSpaceReport());
+        });
     }
 
     private void renewLease(long now) {
@@ -247,6 +263,7 @@ final class ServerLink {
             return;
         }
         transactions.runs = transactions.runs.apply(delta);
+        reportOld = true;
         if (delta.getRemovedRunIdsCount() > 0) transactions.cache.retain(transactions.runs);
     }
 

@@ -86,11 +86,12 @@ final class Transactions {
         return (frozen == null ? open : frozen).seq - 1;
     }
 
-    /// What this mount has in hand counts as free, not as held: it is what the user can still write.
+    /// What this mount has in hand counts as free, not as held: it is what the user can still write. Metadata counts only
+    /// while allocating operations may have it: once flagged low, it is there for deleting.
     SpaceReport space() {
         var report = share.report();
         return report.toBuilder()
-                .setMetadata(asFree(report.getMetadata(), share.metadataBlocks()))
+                .setMetadata(share.metadataLow() ? report.getMetadata() : asFree(report.getMetadata(), share.metadataBlocks()))
                 .setData(asFree(report.getData(), share.dataBlocks() + discarding.blocks()))
                 .setInodeCount(inodeCount + open.inodesDelta + (frozen == null ? 0 : frozen.inodesDelta)).build();
     }
