@@ -221,6 +221,19 @@ public final class ExtentSet {
         return fit != null ? fit : takeLargest(count);
     }
 
+    /// Takes `count` consecutive blocks from the middle of the largest extent, the first of the largest: for something that
+    /// will go on behind them, away from everybody else. Null unless at least `room` blocks follow them there, and as many
+    /// are before them.
+    public Extent takeApart(long count, long room) {
+        checkRange(0, count);
+        long found = largest();
+        if (found < 0) return null;
+        int l = (int) (found >>> 32), p = (int) found;
+        long start = leaves[l].starts[p], end = leaves[l].ends[p], middle = start + (end - start) / 2;
+        if (middle - start < room || end - middle - count < room) return null;
+        return cut(l, p, middle, middle + count);
+    }
+
     /// Takes up to `count` blocks in at most `extentsMax` extents, few and large ones rather than many: one that holds all
     /// that is still missing, at the lowest address; else the largest.
     public List<Extent> take(long count, int extentsMax) {
@@ -245,6 +258,14 @@ public final class ExtentSet {
     }
 
     private Extent takeLargest(long count) {
+        long found = largest();
+        int l = (int) (found >>> 32), p = (int) found;
+        long start = leaves[l].starts[p];
+        return cut(l, p, start, Math.min(start + count, leaves[l].ends[p]));
+    }
+
+    /// The first of the largest extents, as [#findFit] says it; -1 when empty.
+    private long largest() {
         long largest = 0;
         int group = -1;
         for (int g = 0; g << LEAVES_PER_GROUP_SHIFT < leafCount; g++)
@@ -252,10 +273,7 @@ public final class ExtentSet {
                 largest = groupLargests[g];
                 group = g;
             }
-        long found = findFit(group << LEAVES_PER_GROUP_SHIFT, 0, largest);
-        int l = (int) (found >>> 32), p = (int) found;
-        long start = leaves[l].starts[p];
-        return cut(l, p, start, start + Math.min(count, largest));
+        return group < 0 ? -1 : findFit(group << LEAVES_PER_GROUP_SHIFT, 0, largest);
     }
 
     /// The first extent of at least `count` blocks from an entry on: leaf in the upper half, entry in the lower; or -1.

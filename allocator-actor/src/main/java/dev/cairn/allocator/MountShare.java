@@ -20,6 +20,10 @@ import java.util.List;
 public final class MountShare {
     /// So that a commit's message stays small; what is more follows with the next one.
     private static final int SURPLUS_EXTENTS_MAX = 16 << 10;
+    /// A file that wants at least so many blocks at once, 32 KiB, and cannot go on where it was, is being streamed beside
+    /// others that are: it is given a place with room to go on, 1 MiB at least. Two files that are streamed at once so
+    /// come to lie apart, in a few long extents each, where the nearest free blocks would make them alternate.
+    private static final int STREAM_BLOCKS = 8, STREAM_ROOM = 256;
     private final ExtentSet metadata = new ExtentSet();
     private final ExtentSet metadataTaken = new ExtentSet();
     private final ExtentSet data = new ExtentSet();
@@ -62,10 +66,13 @@ public final class MountShare {
 
     // ---- data
 
-    /// Up to `count` consecutive blocks: those from `goal` on when they are in hand, else near it (0: anywhere).
+    /// Up to `count` consecutive blocks: those from `goal` on when they are in hand, else near it (0: anywhere), or of a
+    /// stream far from it.
     /// Null when nothing is in hand.
     public Extent reserveData(long count, long goal) {
-        var extent = data.takeUpTo(count, goal);
+        Extent extent = null;
+        if (goal > 0 && count >= STREAM_BLOCKS && !data.overlaps(goal, 1)) extent = data.takeApart(count, STREAM_ROOM);
+        if (extent == null) extent = data.takeUpTo(count, goal);
         if (extent != null) dataReserved.add(extent);
         return extent;
     }

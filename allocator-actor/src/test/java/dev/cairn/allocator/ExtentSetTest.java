@@ -49,6 +49,16 @@ class ExtentSetTest {
     }
 
     @Test
+    void apart_is_the_middle_of_the_largest_extent_or_nowhere() {
+        var set = new ExtentSet(List.of(new Extent(0, 100), new Extent(200, 300), new Extent(600, 300)));
+        assertThat(set.takeApart(10, 100)).isEqualTo(new Extent(350, 10));
+        assertThat(set.takeApart(10, 140)).isEqualTo(new Extent(750, 10));
+        assertThat(set.takeApart(10, 140)).isNull();
+        assertThat(set.blocks()).isEqualTo(680);
+        assertThat(new ExtentSet().takeApart(1, 0)).isNull();
+    }
+
+    @Test
     void few_large_extents_are_taken_rather_than_many() {
         var set = new ExtentSet(List.of(new Extent(0, 3), new Extent(10, 20), new Extent(50, 7)));
         assertThat(set.take(5, 9)).containsExactly(new Extent(10, 5));

@@ -40,6 +40,26 @@ class MountShareTest {
     }
 
     @Test
+    void files_that_are_streamed_at_once_lie_in_few_extents_each() {
+        var share = new MountShare();
+        share.granted(grant(new Extent(100, 32), new Extent(1000, 65_536), REPORT));
+        long[] goals = new long[3];
+        int[] extents = new int[goals.length];
+        for (int round = 0; round < 60; round++)
+            for (int file = 0; file < goals.length; file++)
+                for (long left = 256; left > 0; ) {
+                    var got = share.reserveData(left, goals[file]);
+                    if (got.start() != goals[file]) extents[file]++;
+                    goals[file] = got.end();
+                    left -= got.count();
+                }
+        for (int count : extents) assertThat(count).isLessThan(6);
+        // Small files stay together: they have no use for room.
+        long end = share.reserveData(1, 0).end();
+        assertThat(share.reserveData(4, end).start()).isEqualTo(end);
+    }
+
+    @Test
     void asks_for_more_below_the_low_marks_and_until_the_flags_have_gone() {
         var share = new MountShare();
         share.granted(grant(new Extent(100, 32), new Extent(1000, 4096), REPORT));
