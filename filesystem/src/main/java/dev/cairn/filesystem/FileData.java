@@ -299,5 +299,14 @@ final class FileData {
         return Math.min(at, inode.size);
     }
 
+    static void mapExtents(Tx tx, long ino, long firstBlock, FileSystem.ExtentSink sink) {
+        tx.lockInode(ino, LockMode.READ);
+        var inode = loadRegular(tx, ino);
+        if (firstBlock < 0 || firstBlock > Extents.BLOCKS_MAX) throw EINVAL.failure();
+        var walk = new Extents.Walk(tx, inode, firstBlock);
+        for (Mapping mapping; (mapping = walk.next()) != null; )
+            if (!sink.extent(mapping.first(), mapping.physical(), mapping.count(), mapping.unwritten(), mapping.offline())) return;
+    }
+
     private FileData() {}
 }

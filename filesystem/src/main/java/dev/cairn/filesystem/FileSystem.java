@@ -227,6 +227,18 @@ public final class FileSystem {
         return FileData.lseek(tx, ino, offset, whence);
     }
 
+    @FunctionalInterface
+    public interface ExtentSink {
+        /// @param physical on the data device; 0: nowhere, only in the archive
+        /// @return false when there is no room for it
+        boolean extent(long logical, long physical, long count, boolean unwritten, boolean offline);
+    }
+
+    /// Delivers a file's extents, in blocks, from the one that covers or follows `firstBlock`.
+    public void mapExtents(Tx tx, long ino, long firstBlock, ExtentSink sink) {
+        FileData.mapExtents(tx, ino, firstBlock, sink);
+    }
+
     // ---- the volume
 
     public SpaceReport statfs(Tx tx) {

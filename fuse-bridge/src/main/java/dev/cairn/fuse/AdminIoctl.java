@@ -65,6 +65,9 @@ public final class AdminIoctl {
         return from.asSlice(at + 4, length).toArray(ValueLayout.JAVA_BYTE);
     }
 
+    /// Bytes that one more extent takes at the most: three varints, two flags, tag and length.
+    static final int EXTENT_ROW_BYTES_MAX = 3 * (1 + CodedOutputStream.computeUInt64SizeNoTag(-1)) + 2 * 2 + 2;
+
     /// Bytes that one more row of a walk takes at the most: two varints of up to 10 bytes, their tags, tag and length.
     static final int WALK_ROW_BYTES_MAX = 2 * (1 + CodedOutputStream.computeUInt64SizeNoTag(-1)) + 2;
 }

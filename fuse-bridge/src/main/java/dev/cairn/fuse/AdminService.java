@@ -9,6 +9,8 @@ import dev.cairn.proto.AdminRequest;
 import dev.cairn.proto.InoPath;
 import dev.cairn.proto.InoPathReply;
 import dev.cairn.proto.InodeIndex;
+import dev.cairn.proto.MapExtents;
+import dev.cairn.proto.MapExtentsReply;
 import dev.cairn.proto.StatMoreReply;
 import dev.cairn.proto.StatVolumeReply;
 import dev.cairn.proto.WalkInodes;
@@ -19,6 +21,8 @@ import dev.cairn.transaction.Tx;
 /// The mount's side of [AdminIoctl]: each request is one attempt of a reading operation.
 final class AdminService {
     private static final int ROWS_MAX = (AdminIoctl.MESSAGE_BYTES_MAX - 64) / AdminIoctl.WALK_ROW_BYTES_MAX;
+
+    private static final int EXTENTS_MAX = (AdminIoctl.MESSAGE_BYTES_MAX - 64) / AdminIoctl.EXTENT_ROW_BYTES_MAX;
 
     private AdminService() {}
 
@@ -57,6 +61,7 @@ final class AdminService {
                 case STAT_VOLUME -> AdminReply.newBuilder().setStatVolume(StatVolumeReply.newBuilder()
                         .setFsid(session.settings.fsid()).setRid(session.settings.rid())
                         .setCommittedSeq(tx.committedSeq()).setSpace(session.fileSystem.statfs(tx))).build();
+                case MAP_EXTENTS -> extents(request.getMapExtents(), r, session, tx);
                 case BODY_NOT_SET -> refused(Errno.ENOSYS, "the mount does not know this request");
             };
         } catch (Errno.Failure e) {
@@ -96,6 +101,20 @@ final class AdminService {
             reply.setFound(true).setPath(ByteString.copyFrom(path.bytes())).setDir(path.dir()).setPos(path.pos());
         }
         return AdminReply.newBuilder().setInoPath(reply).build();
+    }
+
+    private static AdminReply extents(MapExtents asked, FuseRequest r, FuseSession session, Tx tx) {
+        var rows = MapExtentsReply.newBuilder();
+        session.fileSystem.mapExtents(tx, r.node, asked.getFirstBlock(), (logical, physical, count, unwritten, offline) -> {
+            if (rows.getRowsCount() == EXTENTS_MAX) {
+                rows.setMore(true);
+                return false;
+            }
+            rows.addRows(MapExtentsReply.Row.newBuilder().setLogical(logical).setPhysical(physical).setCount(count)
+                    .setUnwritten(unwritten).setOffline(offline));
+            return true;
+        });
+        return AdminReply.newBuilder().setMapExtents(rows).build();
     }
 
     private static AdminReply statMore(FuseRequest r, FuseSession session, Tx tx) {

@@ -22,7 +22,7 @@ import picocli.CommandLine.Spec;
         versionProvider = Cairn.Version.class,
         subcommands = {UpCommand.class, DownCommand.class, StatusCommand.class,
                 MkfsCommand.class, NodeCommand.class, MountCommand.class, UmountCommand.class,
-                DfCommand.class, StatCommand.class, WalkInodesCommand.class, InoPathCommand.class, SyncCommand.class,
+                DfCommand.class, StatCommand.class, FiemapCommand.class, WalkInodesCommand.class, InoPathCommand.class, SyncCommand.class,
                 CheckCommand.class,
                 TrainCommand.class})
 public final class Cairn implements Callable<Integer> {

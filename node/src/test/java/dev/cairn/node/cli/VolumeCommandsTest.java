@@ -7,6 +7,7 @@ import dev.cairn.proto.AdminReply;
 import dev.cairn.proto.AdminRequest;
 import dev.cairn.proto.InoPathReply;
 import dev.cairn.proto.InodeIndex;
+import dev.cairn.proto.MapExtentsReply;
 import dev.cairn.proto.Space;
 import dev.cairn.proto.SpaceReport;
 import dev.cairn.proto.StatMoreReply;
@@ -115,6 +116,23 @@ class VolumeCommandsTest {
         assertThat(run((_, _) -> STAT, "stat", "-s", "data_version", dir.toString()).out()).isEqualTo("3\n");
         assertThat(run((_, _) -> STAT, "stat", "-s", "colour", dir.toString()).code()).isEqualTo(2);
         assertThat(run((_, _) -> STAT, "stat", "--json", dir.toString()).out()).contains("\"meta_seq\": \"12\"");
+    }
+
+    @Test
+    void fiemap_prints_a_line_for_each_extent_and_asks_on_from_the_last() {
+        var pages = new ArrayList<>(List.of(
+                MapExtentsReply.newBuilder().setMore(true).addRows(MapExtentsReply.Row.newBuilder().setPhysical(1000).setCount(256)),
+                MapExtentsReply.newBuilder().addRows(MapExtentsReply.Row.newBuilder().setLogical(300).setPhysical(64).setCount(5).setUnwritten(true))));
+        var run = run((_, _) -> AdminReply.newBuilder().setMapExtents(pages.removeFirst()).build(), "fiemap", dir.toString());
+        assertThat(run.out()).isEqualTo("""
+                #               logical         physical        count  flags
+                0                     0             1000          256  -
+                1                   300               64            5  UL
+                """);
+        assertThat(asked.get(1).getMapExtents().getFirstBlock()).isEqualTo(256);
+        assertThat(run((_, _) -> AdminReply.newBuilder().setMapExtents(MapExtentsReply.newBuilder()
+                .addRows(MapExtentsReply.Row.newBuilder().setOffline(true).setCount(7))).build(), "fiemap", "--json", dir.toString()).out())
+                .isEqualTo("{\"index\": 0, \"logical\": 0, \"physical\": 0, \"count\": 7, \"flags\": \"OL\"}\n");
     }
 
     @Test
