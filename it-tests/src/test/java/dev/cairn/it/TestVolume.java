@@ -73,9 +73,13 @@ public final class TestVolume implements AutoCloseable {
     /// What the launcher prints and how it ends.
     static Ran cairn(String... arguments) {
         var command = new ArrayList<String>();
-        command.add(ROOT.resolve("cairn").toString());
+        command.add(launcher());
         command.addAll(List.of(arguments));
         return run(Duration.ofSeconds(90), Map.of(), command.toArray(String[]::new));
+    }
+
+    static String launcher() {
+        return ROOT.resolve("cairn").toString();
     }
 
     static Ran shell(String script) {

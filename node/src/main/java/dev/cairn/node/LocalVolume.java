@@ -14,6 +14,7 @@ import dev.cairn.quorum.QuorumSlot;
 import dev.cairn.quorum.ServerSettings;
 import dev.cairn.quorum.ServerState;
 import dev.cairn.quorum.ServerStatus;
+import dev.cairn.quorum.journal.JournalException;
 import dev.cairn.transaction.CommittedItems;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.FunctionCounter;
@@ -86,6 +87,8 @@ final class LocalVolume implements Volume {
         } catch (RuntimeException e) {
             if (identity != null) identity.close();
             devices.close();
+            // A damaged or full journal is nothing unexpected: its message names the file and says what to do.
+            if (e instanceof JournalException) throw new IOException(e.getMessage(), e);
             throw e;
         }
     }

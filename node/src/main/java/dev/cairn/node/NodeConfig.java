@@ -24,7 +24,7 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
                          boolean stopWhenUnmounted, long cacheBytes, LogLevel logLevel) {
     public static final int SLOT_MAX = 14;
     /// Root's mounts are for everybody; others may only do that where /etc/fuse.conf allows it, so they have to ask for it.
-    public static final boolean ROOT = System.getProperty("user.name").equals("root");
+    public static final boolean ROOT = ThisUser.isRoot();
 
     /// The two devices of the volume on this machine.
     public record Volume(Path meta, Path data) {

@@ -7,6 +7,10 @@ import java.nio.channels.FileLock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -18,6 +22,9 @@ public final class NodeRunner {
 
     /// Whoever asks whether a node lives here holds its lock for a moment, which must not keep one from starting.
     private static final Duration LOCK_WITHIN = Duration.ofSeconds(1);
+
+    /// How long a signal waits for a node that is starting.
+    private static final Duration STARTED_WITHIN = Duration.ofSeconds(10);
 
     private NodeRunner() {}
 
@@ -35,9 +42,16 @@ public final class NodeRunner {
         try (var _ = lock(state)) {
             state.withdraw();    // of a node that was killed
             state.clearFailure();
-            nodes.register(pid, config.state());
+            try {
+                nodes.register(pid, config.state());
+            } catch (IOException e) {
+                state.reportFailure(describe(e));
+                throw e;
+            }
+            var started = new CompletableFuture<Node>();
+            onSignals(started);
             try (var node = Node.start(config, state, new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), opener)) {
-                onSignals(node);
+                started.complete(node);
                 logStart();
                 int code = node.end().join();
                 LOG.info("stopping");
@@ -68,14 +82,22 @@ public final class NodeRunner {
     }
 
     // TERM is what service managers send and INT what a terminal does: both end the node in good order. The first one starts
-    // that, the second finds it under way.
-    private static void onSignals(Node node) {
+    // that, the second finds it under way. Heard from before the first mount on, for whoever sees one may use it.
+    private static void onSignals(CompletableFuture<Node> started) {
         var stopping = new AtomicBoolean();
         for (var name : new String[] {"TERM", "INT"}) {
             Signal.handle(new Signal(name), signal -> {
                 if (!stopping.compareAndSet(false, true)) return;
                 Thread.ofPlatform().name("cairn-stop").start(() -> {
                     LOG.info("SIG{}: unmounting and committing", signal.getName());
+                    Node node;
+                    try {
+                        node = started.get(STARTED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
+                    } catch (InterruptedException | ExecutionException | TimeoutException e) {
+                        LOG.warn("still starting: there is nothing to commit, ending at once");
+                        Runtime.getRuntime().halt(128 + signal.getNumber());
+                        return;
+                    }
                     try {
                         node.stopWhateverUsesIt();
                     } catch (RuntimeException e) {

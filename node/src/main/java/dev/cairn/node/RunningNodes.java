@@ -22,16 +22,16 @@ public final class RunningNodes {
 
     public static RunningNodes of(Map<String, String> environment) {
         var runtime = environment.get("XDG_RUNTIME_DIR");
-        var user = System.getProperty("user.name");
-        if (user.equals("root")) return new RunningNodes(Path.of("/run/cairn"));
+        if (ThisUser.isRoot()) return new RunningNodes(Path.of("/run/cairn"));
         if (runtime != null && runtime.startsWith("/")) return new RunningNodes(Path.of(runtime, "cairn"));
-        return new RunningNodes(Path.of("/tmp", "cairn-" + user));
+        return new RunningNodes(Path.of("/tmp", "cairn-" + ThisUser.uid()));
     }
 
     void register(long pid, Path state) throws IOException {
         if (!Files.isDirectory(dir, LinkOption.NOFOLLOW_LINKS))
             Files.createDirectories(dir, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-        if (!ownedByThisUser()) throw new IOException(dir + " belongs to another user: remove it or set XDG_RUNTIME_DIR");
+        // In /tmp anybody could have made it first.
+        if (!ThisUser.owns(dir)) throw new IOException(dir + " belongs to another user: remove it or set XDG_RUNTIME_DIR");
         var link = dir.resolve(Long.toString(pid));
         try {
             Files.createSymbolicLink(link, state);
@@ -48,7 +48,7 @@ public final class RunningNodes {
     /// State directories of nodes that live; links to others are removed.
     public List<StateDirectory> list() throws IOException {
         var alive = new ArrayList<StateDirectory>();
-        if (!Files.isDirectory(dir, LinkOption.NOFOLLOW_LINKS) || !ownedByThisUser()) return alive;
+        if (!Files.isDirectory(dir, LinkOption.NOFOLLOW_LINKS) || !ThisUser.owns(dir)) return alive;
         try (var links = Files.newDirectoryStream(dir)) {
             for (var link : links) {
                 if (!Files.isSymbolicLink(link)) continue;
@@ -58,10 +58,5 @@ public final class RunningNodes {
             }
         }
         return alive;
-    }
-
-    // In /tmp anybody could have made it first.
-    private boolean ownedByThisUser() throws IOException {
-        return Files.getOwner(dir, LinkOption.NOFOLLOW_LINKS).getName().equals(System.getProperty("user.name"));
     }
 }

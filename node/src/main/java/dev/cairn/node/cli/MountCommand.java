@@ -7,6 +7,7 @@ import dev.cairn.node.MountTable;
 import dev.cairn.node.NodeConfig;
 import dev.cairn.node.NodeRunner;
 import dev.cairn.node.StateDirectory;
+import dev.cairn.node.ThisUser;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -84,7 +85,7 @@ final class MountCommand extends Cairn.Subcommand {
     }
 
     private Path defaultState(String fsid) {
-        return System.getProperty("user.name").equals("root") ? Path.of("/var/lib/cairn", fsid)
+        return ThisUser.isRoot() ? Path.of("/var/lib/cairn", fsid)
                 : environment().defaultState().resolve(fsid);
     }
 }

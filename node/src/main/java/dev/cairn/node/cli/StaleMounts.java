@@ -1,6 +1,7 @@
 package dev.cairn.node.cli;
 
 import dev.cairn.node.MountTable;
+import dev.cairn.node.ThisUser;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,8 +18,7 @@ final class StaleMounts {
     /// in time: somebody may be serving it.
     static boolean detach(Path dir) throws IOException {
         if (!MountTable.read().cairnAt(dir) || !dead(dir)) return false;
-        boolean root = System.getProperty("user.name").equals("root");
-        var command = root ? new ProcessBuilder("umount", "-l", dir.toString()) : new ProcessBuilder("fusermount3", "-u", "-z", dir.toString());
+        var command = ThisUser.isRoot() ? new ProcessBuilder("umount", "-l", dir.toString()) : new ProcessBuilder("fusermount3", "-u", "-z", dir.toString());
         var process = command.redirectErrorStream(true).start();
         var said = new String(process.getInputStream().readAllBytes()).strip();
         try {
