@@ -18,6 +18,7 @@ public record Condition(Name name, String what) {
         SERVER_UNREACHABLE(Severity.CRITICAL, "no server answers: look at the log of the quorum slot's node"),
         COMMIT_FAILED(Severity.CRITICAL, "changes are not becoming durable: look at the log for the device or server error"),
         DEVICE_ERROR(Severity.CRITICAL, "look at the log for the device and block, and at the kernel's log for the disk"),
+        STARTING(Severity.WARNING, "wait: it says what it waits for when that takes long; its log has more"),
         METADATA_LOW(Severity.WARNING, "creating files fails with ENOSPC until something is deleted"),
         DATA_LOW(Severity.WARNING, "writing new data fails with ENOSPC until something is deleted"),
         MERGE_BEHIND(Severity.WARNING, "writers are slowed down until merging has caught up");

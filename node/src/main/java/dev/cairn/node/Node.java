@@ -36,6 +36,7 @@ final class Node implements AdminHttp.Control, AutoCloseable {
 
     private AdminHttp http;
     private volatile Volume volume;
+    private volatile boolean started;
     private boolean stopped;    // guarded by this: a second order to stop finds nothing to do
 
     private Node(NodeConfig config, StateDirectory state, PrometheusMeterRegistry meters) {
@@ -57,6 +58,7 @@ final class Node implements AdminHttp.Control, AutoCloseable {
             NodeMetrics.bind(node, meters);
             node.history.start();
             for (var mount : config.mounts()) node.mount(mount);
+            node.started = true;
             return node;
         } catch (IOException | RuntimeException | Error e) {
             try {
@@ -181,6 +183,10 @@ final class Node implements AdminHttp.Control, AutoCloseable {
         end.completeAsync(() -> code, CompletableFuture.delayedExecutor(50, java.util.concurrent.TimeUnit.MILLISECONDS));
     }
 
+    private synchronized boolean hasLost(Path dir) {
+        return lost.contains(dir);
+    }
+
     private synchronized List<Path> mounted() {
         return new ArrayList<>(wanted);
     }
@@ -201,14 +207,17 @@ final class Node implements AdminHttp.Control, AutoCloseable {
         var address = http == null ? "" : http.address();
         if (open == null)
             return new NodeStatus(pid, version(), state.dir(), "", config.slot(), java.util.OptionalLong.empty(), "not started yet",
-                    address, uptime, List.of(), java.util.Optional.empty(), List.of());
+                    address, uptime, List.of(), java.util.Optional.empty(),
+                    List.of(new Condition(Condition.Name.STARTING, "it is opening its devices and journal")));
         var mounts = open.mounts();
         var conditions = new ArrayList<>(open.conditions());
         var expected = mounted();
         for (var dir : expected)
             if (mounts.stream().noneMatch(mount -> mount.dir().equals(dir)))
-                conditions.add(new Condition(Condition.Name.MOUNT_ENDED, dir + " is not mounted any more"));
-        if (expected.isEmpty() && !config.mounts().isEmpty())
+                conditions.add(hasLost(dir) ? new Condition(Condition.Name.MOUNT_ENDED, dir + " is not mounted any more")
+                        : new Condition(Condition.Name.STARTING, dir + " is being mounted"));
+        if (!started) conditions.add(new Condition(Condition.Name.STARTING, "it is about to mount"));
+        else if (expected.isEmpty() && !config.mounts().isEmpty())
             conditions.add(new Condition(Condition.Name.NOT_MOUNTED, "the volume is not mounted"));
         return new NodeStatus(pid, version(), state.dir(), open.fsid(), config.slot(), open.term(), open.server(), address, uptime,
                 mounts, open.space(), List.copyOf(conditions));

@@ -33,12 +33,16 @@ public record NodeStatus(long pid, String version, Path state, String fsid, Opti
 
     /// Usable: every mount that the node is to serve is served, and the server has answered.
     public boolean ready() {
-        return healthy() && term.isPresent() && mounts.stream().allMatch(Mount::serving);
+        return healthy() && !starting() && term.isPresent() && mounts.stream().allMatch(Mount::serving);
+    }
+
+    private boolean starting() {
+        return conditions.stream().anyMatch(condition -> condition.name() == Condition.Name.STARTING);
     }
 
     public String whyNotReady() {
         for (var condition : conditions)
-            if (condition.name().severity == Condition.Severity.CRITICAL) return condition.name().text() + ": " + condition.what();
+            if (condition.name().severity == Condition.Severity.CRITICAL || condition.name() == Condition.Name.STARTING) return condition.name().text() + ": " + condition.what();
         if (term.isEmpty()) return "the server has not answered yet";
         for (var mount : mounts)
             if (!mount.serving) return mount.dir + " is not serving yet";

@@ -34,7 +34,9 @@ final class StatusCommand extends StateCommand {
         var status = answer.json();
         if (json) environment().out().print(answer.body());
         else render(status).forEach(line -> print("%s", line));
-        return status.getString("health").equals("failed") ? Cairn.FAILED : Cairn.OK;
+        boolean starting = status.getConfigList("conditions").stream()
+                .anyMatch(condition -> condition.getString("name").equals(Condition.Name.STARTING.text()));
+        return status.getString("health").equals("failed") || starting ? Cairn.FAILED : Cairn.OK;
     }
 
     private int notRunning(StateDirectory state) {
