@@ -27,12 +27,19 @@ public final class FileSystem {
     public static final int FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH_HOLE = 2, FALLOC_ZERO_RANGE = 16;
     public static final int SEEK_DATA = 3, SEEK_HOLE = 4;
 
-    /// Makes the root directory unless there is one.
+    /// Makes the root directory, root's own, unless there is one.
     public void format(Tx tx, Time now) {
+        format(tx, now, 0, 0);
+    }
+
+    /// Makes the root directory unless there is one. Who makes a volume must be able to write to it.
+    public void format(Tx tx, Time now, int uid, int gid) {
         tx.lockInode(ROOT_INO, LockMode.WRITE);
         if (Inodes.loadOrNull(tx, ROOT_INO) != null) return;
         var root = new Inode(ROOT_INO);
         root.mode = Inode.S_IFDIR | 0755;
+        root.uid = uid;
+        root.gid = gid;
         root.nlink = 2;
         root.nextPosition = Directories.POSITION_FIRST;
         root.nextXattrId = 1;

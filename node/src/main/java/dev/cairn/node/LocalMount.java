@@ -77,7 +77,7 @@ final class LocalMount {
             var fileSystem = new FileSystem();
             var formatted = new CompletableFuture<Void>();
             client.submit(new MakeRoot(fileSystem, formatted));
-            await(formatted, REGISTERED_WITHIN, () -> "the volume's root directory cannot be read");
+            await(formatted, REGISTERED_WITHIN, () -> "the volume's root directory cannot be read from " + source + ", the log says which block");
             // A new volume's root shows in the index from the start; in every other there is nothing to commit.
             var committed = new CompletableFuture<Void>();
             client.submit(new Coordinator.Commit(errno -> finish(committed, errno)));
@@ -224,7 +224,7 @@ final class LocalMount {
 
         @Override
         public void run(Tx tx) {
-            fileSystem.format(tx, now);
+            fileSystem.format(tx, now, ThisUser.uid(), ThisUser.gid());
         }
 
         @Override

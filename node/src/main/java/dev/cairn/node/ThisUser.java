@@ -8,12 +8,16 @@ import java.nio.file.Path;
 
 /// Who runs this process, by number: not every user has a name, for example in a container.
 public final class ThisUser {
-    private static final int UID = of(Path.of("/proc/self"));
+    private static final int UID = of("unix:uid"), GID = of("unix:gid");
 
     private ThisUser() {}
 
     public static int uid() {
         return UID;
+    }
+
+    public static int gid() {
+        return GID;
     }
 
     public static boolean isRoot() {
@@ -24,10 +28,10 @@ public final class ThisUser {
         return (Integer) Files.getAttribute(path, "unix:uid", LinkOption.NOFOLLOW_LINKS) == UID;
     }
 
-    // /proc/self itself is a link of root's.
-    private static int of(Path process) {
+    // With links followed: /proc/self itself is root's.
+    private static int of(String attribute) {
         try {
-            return (Integer) Files.getAttribute(process, "unix:uid");
+            return (Integer) Files.getAttribute(Path.of("/proc/self"), attribute);
         } catch (IOException e) {
             throw new UncheckedIOException("cannot tell which user this is", e);
         }
