@@ -12,7 +12,8 @@ import org.junit.jupiter.api.Test;
 class SpaceTest {
     private static final boolean LONG = System.getProperty("cairn.long") != null;
     private static final int ROUNDS = LONG ? 10 : 1;
-    private static final Duration BACK_WITHIN = Duration.ofSeconds(10);
+    /// Ten seconds are the promise; a machine that builds other things meanwhile is allowed more.
+    private static final Duration BACK_WITHIN = Duration.ofSeconds(LONG ? 10 : 30);
 
     /// Four at once, each in a directory of its own, until ENOSPC; anything else is an error.
     private static final String FILL = """
