@@ -255,7 +255,7 @@ class TransactionsTest {
         attempt.succeed();
         attempt.begin(lacking);
         assertThatThrownBy(() -> attempt.reserveData(900, 0)).isSameAs(NotReady.INSTANCE);
-        assertThat(lacking.kind).isEqualTo(Lacking.Kind.COMMIT);
+        assertThat(lacking.kind).isEqualTo(Lacking.Kind.SPACE);
         attempt.undo();
     }
 }
