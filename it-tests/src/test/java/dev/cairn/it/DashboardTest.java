@@ -83,13 +83,6 @@ class DashboardTest {
             assertThat(volume.df("Data", "free")).as("free after deleting").isEqualTo(freeBefore);
             agree(prometheus);
 
-            if (LONG) {
-                assertThat(fill("metadata", "touch f$n && python3 -c \"import os; os.setxattr('f$n', 'user.x', os.urandom(65536))\"")).contains("No space left on device");
-                fires(prometheus, "metadata");
-                empty("metadata");
-                clears(prometheus, "metadata");
-            }
-
             volume.down();
             soon(() -> prometheus.firing("CairnNodeDown"));
             if (!LONG) return;
