@@ -173,14 +173,32 @@ public final class RatisJournal implements AutoCloseable {
         /// Asks Ratis for an image, one at a time. Ratis' own trigger would try again at every entry while the disk is full.
         @Override
         public void logGrown(long entries, long bytes) {
-            if ((entries < LOG_ENTRIES_MAX && bytes < LOG_BYTES_MAX) || !imaging.compareAndSet(false, true)) return;
+            if ((entries >= LOG_ENTRIES_MAX || bytes >= LOG_BYTES_MAX) && imaging.compareAndSet(false, true)) image();
+        }
+
+        private void image() {
             server.snapshotManagementAsync(SnapshotManagementRequest.newCreate(clientId, self, groupId,
                     callIds.incrementAndGet(), IMAGE_RETRY.toMillis()))
                     .whenComplete((reply, e) -> {
                         if (e == null && reply.isSuccess()) imaging.set(false);
-                        else CompletableFuture.delayedExecutor(IMAGE_RETRY.toMillis(), TimeUnit.MILLISECONDS)
-                                .execute(() -> imaging.set(false));
+                        else imageLater();
                     });
+        }
+
+        // By the clock and not when the log grows: a volume that nobody changes gets well, too. Ratis is asked only when
+        // there is room, because it logs every failure at length.
+        private void imageLater() {
+            CompletableFuture.delayedExecutor(IMAGE_RETRY.toMillis(), TimeUnit.MILLISECONDS).execute(() -> {
+                if (closing || peer != this) return;
+                try {
+                    probe();
+                } catch (IOException e) {
+                    imageFailed(e);
+                    imageLater();
+                    return;
+                }
+                image();
+            });
         }
 
         @Override
@@ -272,6 +290,7 @@ public final class RatisJournal implements AutoCloseable {
             peer = starting;
             starting.start();
             failure = null;
+            imageTrouble = null;    // of an earlier peer; this one has found room
         } catch (JournalException e) {
             throw e;
         } catch (IOException | RuntimeException e) {
