@@ -10,6 +10,7 @@ import dev.cairn.fuse.MountOptions;
 import dev.cairn.proto.LockName;
 import dev.cairn.quorum.NodeIdentity;
 import dev.cairn.quorum.QuorumNode;
+import dev.cairn.quorum.ServerStatus;
 import dev.cairn.transaction.Coordinator;
 import dev.cairn.transaction.Errno;
 import dev.cairn.transaction.LockMode;
@@ -31,6 +32,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -68,11 +70,17 @@ final class LocalMount {
         var before = new HashSet<>(meters.getMeters());
         int cores = Runtime.getRuntime().availableProcessors();
         var registered = new CompletableFuture<Void>();
+        long latest = System.nanoTime() + REGISTERED_WITHIN.toNanos();
         var client = MountClient.start(quorum.system(), new MountClient.Options(devices.label().fsid(), identity.nodeId(), identity.incarnation(),
                 devices.metadata(), devices.data(), cacheBytes, Math.max(1 << 20, Runtime.getRuntime().maxMemory() / DIRTY_PART_OF_HEAP),
                 COMMIT_INTERVAL, Math.max(4, 2 * cores), meters, listener(mount.dir(), registered)));
         try {
-            await(registered, REGISTERED_WITHIN, () -> "the server of the volume does not answer"
+            // A server that refuses to start will not answer later either.
+            while (!registered.isDone() && quorum.status().phase() != ServerStatus.Phase.REFUSED && System.nanoTime() < latest)
+                LockSupport.parkNanos(5_000_000);
+            boolean refuses = !registered.isDone() && quorum.status().phase() == ServerStatus.Phase.REFUSED;
+            if (refuses) throw new IOException(quorum.status().problem().orElse("the server of the volume refuses to start"));
+            await(registered, Duration.ZERO, () -> "the server of the volume does not answer within " + REGISTERED_WITHIN.toSeconds() + " s"
                     + quorum.status().problem().map(problem -> ": " + problem).orElse(""));
             var fileSystem = new FileSystem();
             var formatted = new CompletableFuture<Void>();
@@ -191,7 +199,7 @@ final class LocalMount {
         } catch (ExecutionException e) {
             throw new IOException(what.get() + " (" + e.getCause().getMessage() + ")", e.getCause());
         } catch (TimeoutException e) {
-            throw new IOException(what.get() + " (not within " + within.toSeconds() + " s)", e);
+            throw new IOException(what.get() + (within.isZero() ? "" : " (not within " + within.toSeconds() + " s)"), e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IOException("interrupted", e);
