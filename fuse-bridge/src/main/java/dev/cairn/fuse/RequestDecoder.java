@@ -32,7 +32,7 @@ final class RequestDecoder {
     /// * ACCESS: the kernel checks modes itself (default_permissions).
     /// * GETLK, SETLK, SETLKW: locks are the kernel's, see [InitNegotiation]. POLL: files are always ready.
     /// * BMAP, SETUPMAPPING, REMOVEMAPPING: for things that Cairn is not.
-    static OperationKind kind(FuseRequest request) {
+    static OperationKind kind(RequestSlot request) {
         return switch (request.opcode) {
             case LOOKUP -> OperationKind.LOOKUP;
             case GETATTR, STATX -> OperationKind.GETATTR;

@@ -1,14 +1,15 @@
 /// The kernel's FUSE protocol, spoken directly over `/dev/fuse` by java.lang.foreign: no JNI, no libfuse. Kernel requests
 /// become operations for the mount's coordinator, and their results become replies.
 ///
-/// Start at [FuseSession]: it mounts, and its reader threads own the loop. [FuseRequest] is one request on its way,
-/// from the bytes that the kernel wrote to the reply ([RequestSlot] is the memory of both); [RequestDecoder] is the table from opcode to
-/// `FileSystem` call. [FuseProtocol] holds every offset and number of the protocol and nothing else, [ReplyEncoder]
+/// Start at [FuseSession]: it mounts, and its reader threads own the loop. [FuseRequest] is one request on its way, from
+/// the bytes that the kernel wrote to the reply: [RequestSlot] is the memory of both, [RequestRun] its way through
+/// threads, [DataRequest] what takes several operations with I/O between them. [RequestDecoder] is the table from opcode
+/// to `FileSystem` call. [FuseProtocol] holds every offset and number of the protocol and nothing else, [ReplyEncoder]
 /// writes the structs of replies, [InitNegotiation] says which capabilities are asked for and why, [CachePolicy] how long
 /// the kernel may remember.
 ///
 /// [FuseMount] is mounting and unmounting, as root or by fusermount3, and the removal of what a killed node left.
-/// [KnownInodes] counts what the kernel knows, and says when an unlinked file has lost its last user; [OrphanReaper]
+/// [KnownInodes] counts what the kernel knows, and says when an unlinked file has lost its last user; [Reclaimer]
 /// deletes it then. [AdminIoctl] is the way from the command line to a mounted volume.
 ///
 /// What is known about the kernel's side, with measurements, is in `fuse-facts.md` of the design.

@@ -1,0 +1,241 @@
+package dev.cairn.fuse;
+
+import static dev.cairn.fuse.FuseProtocol.*;
+
+import dev.cairn.block.DeviceException;
+import dev.cairn.filesystem.DataPlan;
+import dev.cairn.filesystem.OperationKind;
+import dev.cairn.filesystem.Outcome;
+import dev.cairn.transaction.Errno;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Requests that move file data, and so take several operations with I/O between them. Each `after…` takes note of one
+/// operation's end and says what comes next.
+///
+///     READ          plan -> bytes from the devices -> answer
+///     WRITE         (plan -> bytes to the devices -> finish)… -> answer; a write that fails gives its blocks back
+///     copy          (plan -> bytes to the payload -> as a write, or a hole: zeros at its ends -> hole)… -> answer
+///     fallocate     zeros at the ends of the range, then as any other request
+abstract class DataRequest extends RequestRun {
+    private static final Logger log = LoggerFactory.getLogger(FuseRequest.class);
+
+    /// What the operation being made is for.
+    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE, PLAN_ZERO, PLAN_COPY, COPY_HOLE }
+
+    /// One request copies no more, so that who asked for a copy of everything can be interrupted: the kernel asks on.
+    private static final long COPY_BYTES_MAX = 64 << 20;
+
+    final DataPlan plan = new DataPlan();
+    Stage stage;
+    OperationKind kind;
+    /// What the attempt that just ran says; valid when it was the last one.
+    Outcome outcome;
+    long stepBytes;
+
+    /// Bytes of a write, copy or fallocate that are done by earlier operations.
+    long progress;
+    private Errno writeError;
+    /// Where a write or copy goes to, where its first byte belongs, and how many bytes there are.
+    long toNode, toOffset, toBytes;
+    /// What is in the payload: the bytes from one progress to the other. Of a write everything, of a copy a part.
+    private long partFrom;
+    long partEnd;
+    /// Of a copy: where in `node` its first byte is. The arguments lie where the payload goes.
+    long fromOffset;
+    boolean killPriv;
+
+    DataRequest(FuseSession session) {
+        super(session);
+    }
+
+    /// Answers: with an error, or with the body as it stands.
+    ///
+    /// @return true
+    abstract boolean answer(Errno with);
+
+    /// The answer was sent, with this result.
+    abstract void sent(long result);
+
+    final Next ended(Errno with) {
+        answer(with);
+        return Next.ENDED;
+    }
+
+    /// @return false when there is nothing to write
+    final boolean beginWrite(long size) {
+        writeError = null;
+        toOffset = argU64(IO_OFFSET);
+        partFrom = 0;
+        toBytes = partEnd = size;
+        killPriv = (argU32(IO_FLAGS) & WRITE_KILL_SUIDGID) != 0;
+        planWrite();
+        return size != 0;
+    }
+
+    /// @return false when there is nothing to copy
+    final boolean beginCopy() {
+        writeError = null;
+        fromOffset = argU64(COPY_FROM_OFFSET);
+        toOffset = argU64(COPY_TO_OFFSET);
+        toBytes = Math.min(argU64(COPY_LENGTH), COPY_BYTES_MAX);
+        // The kernel does not tell here whether the caller may keep suid and sgid; root alone surely may.
+        killPriv = uid != 0;
+        planCopy();
+        return toBytes != 0;
+    }
+
+    final Next afterReadPlan(On thread) {
+        if (error != null) return ended(error);
+        long bytes = plan.bytes();
+        if (bytes > 0) {
+            if (thread == On.COORDINATOR) return Next.ELSEWHERE;
+            try {
+                if (thread == On.IO) session.dataIo.read(plan, payload);
+                else if (!session.dataIo.tryReadNow(plan, payload)) return Next.ELSEWHERE;
+            } catch (DeviceException e) {
+                log.error("inode {}: {} bytes at {} cannot be read: {}", node, bytes, plan.offset(), e.getMessage());
+                plan.release();
+                return ended(Errno.EIO);
+            }
+        }
+        sent(sendPayload(session.fd(), bytes));
+        plan.release();
+        session.metrics.read(bytes);
+        return Next.ENDED;
+    }
+
+    final Next afterZeroPlan(On thread) {
+        boolean copy = opcode != FALLOCATE;
+        if (error == null && plan.segments() > 0) {
+            if (thread == On.COORDINATOR) return Next.ELSEWHERE;
+            try {
+                session.dataIo.write(plan, null);
+            } catch (DeviceException e) {
+                log.error("inode {}: zeros at {} cannot be written: {}", toNode, plan.offset(), e.getMessage());
+                error = Errno.EIO;
+            }
+        }
+        plan.release();
+        if (error != null) return copy ? failedCopy(error) : ended(error);
+        stage = copy ? Stage.COPY_HOLE : Stage.ANSWER;
+        kind = copy ? OperationKind.COPY_HOLE : RequestDecoder.kind(this);
+        return Next.SUBMIT;
+    }
+
+    // A copy goes stretch by stretch: data through the payload as a write, holes as holes.
+    private void planCopy() {
+        stage = Stage.PLAN_COPY;
+        kind = OperationKind.PLAN_COPY;
+    }
+
+    final Next afterCopyPlan(On thread) {
+        if (error != null) return failedCopy(error);
+        long bytes = plan.bytes();
+        if (bytes == 0) return endedWrite();
+        partFrom = progress;
+        partEnd = progress + bytes;
+        if (plan.segments() == 0) {
+            stage = Stage.PLAN_ZERO;
+            kind = OperationKind.PLAN_ZERO;
+            return Next.SUBMIT;
+        }
+        if (thread != On.IO) return Next.ELSEWHERE;
+        try {
+            session.dataIo.read(plan, payload);
+        } catch (DeviceException e) {
+            log.error("inode {}: {} bytes at {} cannot be read: {}", node, bytes, plan.offset(), e.getMessage());
+            plan.release();
+            return failedCopy(Errno.EIO);
+        }
+        plan.release();
+        planWrite();
+        return Next.SUBMIT;
+    }
+
+    final Next afterCopyHole() {
+        if (error != null) return failedCopy(error);
+        progress += stepBytes;
+        return progress == partEnd ? endedPart() : Next.SUBMIT;
+    }
+
+    private Next failedCopy(Errno because) {
+        writeError = because;
+        return endedWrite();
+    }
+
+    private Next endedPart() {
+        if (progress == toBytes) return endedWrite();
+        planCopy();
+        return Next.SUBMIT;
+    }
+
+    private void planWrite() {
+        stage = Stage.PLAN_WRITE;
+        kind = OperationKind.PLAN_WRITE;
+    }
+
+    final Next afterWritePlan(On thread) {
+        if (error != null) {
+            writeError = error;
+            return endedWrite();
+        }
+        if (outcome == Outcome.AGAIN) {
+            plan.release();
+            return Next.SUBMIT;
+        }
+        if (thread == On.COORDINATOR) return Next.ELSEWHERE;
+        stage = Stage.FINISH_WRITE;
+        kind = OperationKind.FINISH_WRITE;
+        try {
+            session.dataIo.write(plan, payload.asSlice(progress - partFrom, plan.bytes()));
+        } catch (DeviceException e) {
+            log.error("inode {}: {} bytes at {} cannot be written: {}", toNode, plan.bytes(), plan.offset(), e.getMessage());
+            abandonWrite(Errno.EIO);
+        }
+        return Next.SUBMIT;
+    }
+
+    private void abandonWrite(Errno because) {
+        writeError = because;
+        stage = Stage.ABANDON_WRITE;
+        kind = OperationKind.ABANDON_WRITE;
+    }
+
+    final Next afterFinish() {
+        if (error != null) {
+            abandonWrite(error);
+            return Next.SUBMIT;
+        }
+        long bytes = plan.bytes();
+        plan.release();
+        if (outcome == Outcome.DONE) {
+            progress += bytes;
+            if (bytes == 0) return endedWrite();
+            if (progress == partEnd) return endedPart();
+        }
+        planWrite();
+        return Next.SUBMIT;
+    }
+
+    private Next endedWrite() {
+        endWrite();
+        return Next.ENDED;
+    }
+
+    /// What was written before an error is written: a short write, and the next one meets the error.
+    final boolean endWrite() {
+        if (progress == 0 && writeError != null) return answer(writeError);
+        out.set(U64, bodyAt(), progress);
+        bodyBytes = WRITE_OUT_BYTES;
+        session.metrics.written(progress);
+        return answer(null);
+    }
+
+    final Next afterAbandon() {
+        if (error != null) log.error("inode {}: blocks of a failed write cannot be returned ({}); they are when the "
+                + "mount ends", toNode, error);
+        plan.release();
+        return endedWrite();
+    }
+}
