@@ -18,6 +18,10 @@ final class MergeDesk {
     private static final int SUNK_AT_ONCE = 8;
     /// Without a commit for so long, a volume is idle and can be tidied.
     private static final long IDLE_NANOS = 3_000_000_000L;
+    /// Without one for longer than mounts leave between commits, nobody is writing, and even rewriting everything disturbs
+    /// nobody. The more there is to write, the longer the wait: on average it is some 12 MiB/s, and never of a large volume.
+    private static final long TIDY_NANOS = 6_000_000_000L, TIDY_NANOS_PER_BLOCK = 5_000_000L;
+    static final long TIDY_BLOCKS_MAX = 4096;
     private static final int SCARCE_PART = 4;
     private static final long OFFER_AGAIN_NANOS = 100_000_000L;
     /// An abandoned job met a damaged block or a sick device: given out again at once it would only spin.
@@ -47,9 +51,11 @@ final class MergeDesk {
 
     private MergePlanner.Zeal zeal(long nowNanos) {
         if (state.pools().metadataLow(state.mountCount())) return MergePlanner.Zeal.LOW;
+        long weight = state.runs().weight(), idle = nowNanos - lastCommit;
+        if (weight <= TIDY_BLOCKS_MAX && idle > TIDY_NANOS + weight * TIDY_NANOS_PER_BLOCK) return MergePlanner.Zeal.TIDY;
         // Where space is getting scarce, what brings it back is worth as much trouble as on an idle volume.
         boolean scarce = state.pools().metadataFreeBlocks() < state.pools().policy().metadataBlocks() / SCARCE_PART;
-        return scarce || nowNanos - lastCommit > IDLE_NANOS ? MergePlanner.Zeal.IDLE : MergePlanner.Zeal.BUSY;
+        return scarce || idle > IDLE_NANOS ? MergePlanner.Zeal.IDLE : MergePlanner.Zeal.BUSY;
     }
 
     /// Says to one mount that there is work: to `preferred`, or in turn.
@@ -84,7 +90,7 @@ final class MergeDesk {
         var pools = state.pools();
         step.swapIfDue();
         var space = pools.chooseMetadata(job.blocks(), MergePlanner.SPACE_EXTENTS_MAX);
-        if (space.stream().mapToLong(Extent::count).sum() < MergePlanner.SPACE_BLOCKS_MIN) return null;
+        if (space.stream().mapToLong(Extent::count).sum() < (job.tidies() ? job.blocks() : MergePlanner.SPACE_BLOCKS_MIN)) return null;
         var task = MergeTask.newBuilder().setJobId(state.nextJobId()).setRid(rid)
                 .addAllInputRunIds(job.inputs().stream().map(RunRef::getRunId).toList())
                 .setTargetLevel(job.targetLevel()).setFromKey(job.from()).setThroughKey(job.through())
@@ -135,6 +141,7 @@ final class MergeDesk {
         var applied = ServerEvent.MergeApplied.newBuilder().setJobId(merge.getJobId()).addAllInputs(merge.getInputsList());
         if (merge.hasOutput()) {
             applied.setOutput(merge.getOutput());
+            applied.getOutputBuilder().setTidy(merge.getOutput().getDeletions() == 0).setFull(full(task, merge));
             // Whatever it still calls a deletion has no victim: counted, it would be rewritten over and over.
             if (older(task).isEmpty()) applied.getOutputBuilder().clearDeletions();
         }
@@ -142,6 +149,13 @@ final class MergeDesk {
         recorded(step, rid, nr, planner.next(zeal(nowNanos)) != null);
         step.pushManifest(0);
         return null;
+    }
+
+    /// Whether the job had the largest space there is, and it was not enough.
+    private boolean full(MergeTask task, CompleteMerge merge) {
+        long space = task.getSpaceList().stream().mapToLong(dev.cairn.proto.Extent::getCount).sum();
+        return space >= state.pools().policy().mergeJobBlocks() && merge.getInputsList().stream()
+                .anyMatch(input -> !input.getExhausted() && !Runs.before(task.getThroughKey(), input.getFirstKey()));
     }
 
     String abandon(Step step, long rid, long nr, long jobId, long nowNanos) {

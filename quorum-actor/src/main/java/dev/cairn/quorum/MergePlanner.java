@@ -19,7 +19,11 @@ import java.util.Set;
 /// *Levels* hold eight times as much as the one above. What is too much is pushed down run by run, those first that overlap
 /// least; a run that overlaps nothing just changes its level. While metadata is low, everything is pushed down, where
 /// deletions are densest first: only at the bottom does a deletion take its victim and itself away. On an idle volume the
-/// same is done where it is cheap, so that deleting leaves nothing behind.
+/// same is done where it is cheap, so that deleting brings nearly everything back.
+///
+/// *Tidying* does the rest, when a volume that is not large has been left alone for a while: everything goes into the deepest
+/// level there is, and what is not full there is joined with what follows. What the volume takes is then a function of
+/// the items that are left, whatever its history: fill it, delete it, and the count of free blocks is what it was.
 ///
 /// Jobs do not share inputs, and one's range of keys in a level holds no run of the other: any number could be out at once.
 final class MergePlanner {
@@ -34,8 +38,9 @@ final class MergePlanner {
     static final int SPACE_EXTENTS_MAX = 256;
     static final long SPACE_BLOCKS_MIN = 4;
 
-    /// How eager: what a busy volume needs, what an idle one can afford, what a full one must do.
-    enum Zeal { BUSY, IDLE, LOW }
+    /// How eager: what a busy volume needs, what an idle one can afford, what one does that has been left alone, what a full
+    /// one must do.
+    enum Zeal { BUSY, IDLE, TIDY, LOW }
 
     sealed interface Plan {
         /// Nothing in the levels down to this one overlaps the run.
@@ -44,8 +49,9 @@ final class MergePlanner {
         /// @param inputs newest version of a key first
         /// @param round  the commit logs of a round that begins with this job; else empty
         /// @param blocks how much space its output can need
+        /// @param tidies only with all that space is it worth anything
         record Job(List<RunRef> inputs, int targetLevel, ByteString from, ByteString through, List<Long> round,
-                   long blocks) implements Plan {}
+                   long blocks, boolean tidies) implements Plan {}
     }
 
     private final ServerState state;
@@ -105,7 +111,7 @@ final class MergePlanner {
                 case BUSY -> debt() >= LOGS_MIN;
                 case IDLE -> debt() >= LOGS_MIN || weight * LEVEL_RATIO >= state.runs().weight(1)
                         || dense(logs.stream().mapToLong(RunRef::getDeletions).sum(), items(state.runs().level(1).values()));
-                case LOW -> true;
+                case TIDY, LOW -> true;
             };
             if (!due) return null;
             round = oldestLogs();
@@ -119,7 +125,7 @@ final class MergePlanner {
         if (below == null) return null;
         var job = job(round, below, 1);
         return begins ? new Plan.Job(job.inputs(), 1, job.from(), job.through(),
-                round.stream().map(RunRef::getRunId).toList(), job.blocks()) : job;
+                round.stream().map(RunRef::getRunId).toList(), job.blocks(), false) : job;
     }
 
     private List<RunRef> oldestLogs() {
@@ -144,6 +150,20 @@ final class MergePlanner {
             if (!tooMuch && zeal == Zeal.BUSY) continue;
             var plan = bestOf(level, deepest, tooMuch, zeal, busy);
             if (plan != null) return plan;
+        }
+        return zeal == Zeal.TIDY ? tidyingJob(deepest, busy) : null;
+    }
+
+    /// Of the deepest level, when it is all there is: the first run that is not as full as one can be, with those behind it.
+    private Plan tidyingJob(int deepest, Set<Long> busy) {
+        if (deepest == 0 || state.runs().weight() != state.runs().weight(deepest) || !busy.isEmpty()) return null;
+        var runs = List.copyOf(state.runs().level(deepest).values());
+        for (int i = 0; i < runs.size(); i++) {
+            boolean last = i == runs.size() - 1;
+            if (runs.get(i).getTidy() && (last || runs.get(i).getFull())) continue;
+            var job = job(List.of(runs.get(i)), runs.subList(i + 1, runs.size()), deepest);
+            return new Plan.Job(job.inputs(), deepest, job.from(), job.through(), List.of(),
+                    state.pools().policy().mergeJobBlocks(), true);
         }
         return null;
     }
@@ -179,7 +199,7 @@ final class MergePlanner {
                 case BUSY -> false;
                 case IDLE -> run.getDeletions() > 0
                         && (Runs.weight(run) * LEVEL_RATIO >= overlap || dense(run.getDeletions(), items(overlapped)));
-                case LOW -> level < deepest || run.getDeletions() > 0;
+                case TIDY, LOW -> level < deepest || run.getDeletions() > 0;
             };
             if (wanted) candidates.add(candidate);
         }
@@ -252,6 +272,6 @@ final class MergePlanner {
                 weight += Runs.weight(upper.get(i));
             }
         chosen.addAll(lower);
-        return new Plan.Job(chosen, targetLevel, from, through, List.of(), Math.clamp(weight + 3, SPACE_BLOCKS_MIN, most));
+        return new Plan.Job(chosen, targetLevel, from, through, List.of(), Math.clamp(weight + 3, SPACE_BLOCKS_MIN, most), false);
     }
 }

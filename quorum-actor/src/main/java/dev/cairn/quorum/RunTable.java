@@ -5,6 +5,7 @@ import dev.cairn.proto.Manifest;
 import dev.cairn.proto.ManifestDelta;
 import dev.cairn.proto.RunRef;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -68,6 +69,11 @@ final class RunTable {
         return weights[level];
     }
 
+    /// Blocks that live in all of it.
+    long weight() {
+        return Arrays.stream(weights).sum();
+    }
+
     /// 0 when there are no runs but commit logs.
     int deepest() {
         int level = LEVELS_MAX;
@@ -111,7 +117,8 @@ final class RunTable {
     /// A merge has consumed everything before `firstKey`, and `trimmed` leading blocks with it.
     void trim(long runId, ByteString firstKey, int trimmed) {
         var old = byId.get(runId);
-        var run = old.toBuilder().setFirstKey(firstKey).setTrimmedBlocks(trimmed).build();
+        var run = old.toBuilder().setFirstKey(firstKey).setTrimmedBlocks(trimmed)
+                .clearTidy().clearFull().build();
         if (old.getLevel() == 0) {
             logs.set(logs.indexOf(old), run);
             byId.put(runId, run);

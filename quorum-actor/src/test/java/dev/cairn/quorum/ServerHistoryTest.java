@@ -86,6 +86,29 @@ class ServerHistoryTest {
         assertThat(volume.state.report().getMetadata().getUsed()).isEqualTo(2);
     }
 
+    /// Fill a volume, delete what filled it, and the count of free blocks is what it was: whatever happened in between.
+    @RepeatedTest(12)
+    void what_a_volume_takes_when_left_alone_depends_on_its_items_alone(RepetitionInfo run) {
+        var volume = new SimulatedVolume(2_000 + run.getCurrentRepetition());
+        play(volume, 300 + 60 * run.getCurrentRepetition());
+        if (volume.mounts.isEmpty()) volume.register(9, 900);
+        for (var mount : java.util.List.copyOf(volume.mounts)) volume.commit(mount, false);
+        for (int i = 0; i < 600; i++) {
+            volume.tick(1_000_000_000L);
+            for (var worker : volume.mounts) {
+                volume.claim(worker);
+                volume.finishJob(worker);
+            }
+        }
+        volume.checkReads();
+        volume.checkSpace();
+        int full = (16 - 2) * SimulatedVolume.ITEMS_PER_BLOCK, items = volume.committed.size();
+        long expected = 2 + items / full * 16L + (items % full == 0 ? 0 : SimulatedVolume.blocks(items % full));
+        assertThat(volume.state.report().getMetadata().getUsed()).as("%d items", items).isEqualTo(expected);
+        assertThat(volume.state.report().getMetadata().getHeld()).as("blocks of jobs").isEqualTo(
+                volume.mounts.stream().mapToLong(mount -> mount.share.metadataBlocks()).sum());
+    }
+
     @Test
     void a_repeat_gets_the_first_answer_and_changes_nothing() {
         var volume = new SimulatedVolume(5);
