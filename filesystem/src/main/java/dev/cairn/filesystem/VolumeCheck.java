@@ -6,14 +6,18 @@ import dev.cairn.transaction.Errno;
 import dev.cairn.transaction.Key;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.BiConsumer;
 
 /// Walks all items of a volume once, in key order, and says where they contradict each other or the server's account of
 /// blocks and inodes. Reads only. Needs memory for one bit per data block, and none that grows with the number of files:
-/// what belongs to one inode comes in a row, and what refers to another place is looked up there.
+/// what belongs to one inode comes in a row, and what refers to another place is looked up there. What looks right from
+/// everywhere and still cannot be reached, directories that are each other's parents, is found by going up from each.
 public final class VolumeCheck {
     /// What the server says of the volume, as of the same manifest.
     public interface Account {
@@ -34,10 +38,13 @@ public final class VolumeCheck {
     public record Report(Map<String, Long> checked, List<String> problems, long count) {}
 
     private static final int PROBLEMS_MAX = 100;
+    /// Directories that are remembered as reached from the root: some 50 bytes each.
+    private static final int REACHED_MAX = 200_000;
 
     private final CommittedItems items;
     private final Account account;
     private final BlockMap data;
+    private final Set<Long> reached = new HashSet<>(), unreached = new HashSet<>();     // asked only, never walked
     private final List<String> problems = new ArrayList<>();
     private long problemCount;
 
@@ -227,6 +234,31 @@ public final class VolumeCheck {
             problem("inode %d: directory %d does not have '%s' at position %d", ino, key.second(), name(entry), key.third());
     }
 
+    /// Goes up from a directory. A parent that is missing is not said here: its names have said so.
+    private void goUp(long from) {
+        var way = new LinkedHashSet<Long>();
+        for (long dir = from; dir != FileSystem.ROOT_INO && !reached.contains(dir); dir = parent(dir)) {
+            if (dir == 0 || unreached.contains(dir)) {
+                unreached.addAll(way);
+                return;
+            }
+            if (!way.add(dir)) {
+                problem("directory %d is not below the root: the way up from it comes back to it, by %d directories", dir,
+                        way.size() - List.copyOf(way).indexOf(dir));
+                unreached.addAll(way);
+                return;
+            }
+        }
+        if (reached.size() + way.size() > REACHED_MAX) reached.clear();
+        if (way.size() <= REACHED_MAX) reached.addAll(way);
+    }
+
+    /// The directory that names this one, or 0.
+    private long parent(long dir) {
+        var names = items.scan(Keys.backref(dir, 0, 0), Keys.backref(dir, -1, -1));
+        return names.next() ? names.key().second() : 0;
+    }
+
     private static String name(Entry entry) {
         return new String(entry.name(), java.nio.charset.StandardCharsets.UTF_8);
     }
@@ -247,6 +279,7 @@ public final class VolumeCheck {
                 count("bytes of names", nameBytes, inode.size);
                 if (inode.nlink > 0) count("links", 2 + subdirectories, inode.nlink);
                 count("names", backrefs, inode.nlink > 0 && ino != FileSystem.ROOT_INO ? 1 : 0);
+                if (inode.nlink > 0) goUp(ino);
             } else {
                 count("names", backrefs, inode.nlink);
             }
