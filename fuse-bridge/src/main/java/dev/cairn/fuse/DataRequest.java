@@ -99,7 +99,7 @@ abstract class DataRequest extends RequestRun {
                 return ended(Errno.EIO);
             }
         }
-        sent(sendPayload(session.fd(), bytes));
+        sent(sendPayload(bytes));
         plan.release();
         session.metrics.read(bytes);
         return Next.ENDED;

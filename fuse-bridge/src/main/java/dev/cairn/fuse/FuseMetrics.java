@@ -19,20 +19,22 @@ final class FuseMetrics {
 
     private final MeterRegistry registry;
     private final String mount;
-    private final Gauge inFlight, knownInodes;
+    private final Gauge inFlight, knownInodes, transport;
     /// By opcode; made when an opcode is first seen, so that what never happens fills no page of metrics.
     private final AtomicReferenceArray<Timer> timers = new AtomicReferenceArray<>(FuseProtocol.OPCODES);
     private final LongAdder started = new LongAdder(), ended = new LongAdder();
     private final Counter bytesRead, bytesWritten, malformed, failures;
 
     /// @param mount the mount point: a node may have several
-    FuseMetrics(MeterRegistry registry, String mount, KnownInodes known) {
+    FuseMetrics(MeterRegistry registry, String mount, KnownInodes known, Transport transport) {
         this.registry = registry;
         this.mount = mount;
         inFlight = Gauge.builder("cairn_fuse_requests_in_flight", this, m -> m.started.sum() - m.ended.sum())
                 .tag("mount", mount).description("Kernel requests that have not been answered yet").register(registry);
         knownInodes = Gauge.builder("cairn_fuse_known_inodes", known, KnownInodes::size).tag("mount", mount)
                 .description("Inodes that the kernel has in its caches or in use").register(registry);
+        this.transport = Gauge.builder("cairn_fuse_transport", () -> 1).tag("mount", mount)
+                .tag("transport", transport.label()).description("How requests travel").register(registry);
         bytesRead = counter("cairn_fuse_read_bytes", "File data given to the kernel");
         bytesWritten = counter("cairn_fuse_written_bytes", "File data taken from the kernel");
         malformed = counter("cairn_fuse_malformed_requests", "Requests that do not follow the protocol");
@@ -48,6 +50,7 @@ final class FuseMetrics {
     void close() {
         registry.remove(inFlight);
         registry.remove(knownInodes);
+        registry.remove(transport);
     }
 
     void started() {

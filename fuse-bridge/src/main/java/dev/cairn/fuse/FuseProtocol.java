@@ -50,6 +50,14 @@ final class FuseProtocol {
         return name == null ? "unknown" : name;
     }
 
+    // ---- rings: struct fuse_uring_req_header { char in_out[128], op_in[128]; struct fuse_uring_ent_in_out; }
+    static final int RING_HEADER = 0, RING_ARGUMENTS = 128, RING_ARGUMENTS_BYTES_MAX = 128;
+    // struct fuse_uring_ent_in_out { u64 flags, commit_id; u32 payload_sz, padding; u64 reserved; }
+    static final int RING_COMMIT_ID = 264, RING_PAYLOAD_BYTES = 272, RING_HEADER_BYTES = 288;
+    // struct fuse_uring_cmd_req { u64 flags, commit_id; u16 qid; u8 padding[6]; }, and its commands
+    static final int RING_COMMAND_COMMIT_ID = 8, RING_COMMAND_QUEUE = 16;
+    static final int RING_REGISTER = 1, RING_COMMIT_AND_FETCH = 2;
+
     // ---- INIT
     static final int INIT_IN_MAJOR = 0, INIT_IN_MINOR = 4, INIT_IN_MAX_READAHEAD = 8, INIT_IN_FLAGS = 12,
             INIT_IN_FLAGS2 = 16, INIT_IN_BYTES_MIN = 16, INIT_IN_BYTES_WITH_FLAGS2 = 20;
@@ -62,7 +70,7 @@ final class FuseProtocol {
             ASYNC_DIO = 1L << 15, WRITEBACK_CACHE = 1L << 16, NO_OPEN_SUPPORT = 1L << 17, PARALLEL_DIROPS = 1L << 18,
             POSIX_ACL = 1L << 20, ABORT_ERROR = 1L << 21, MAX_PAGES = 1L << 22, CACHE_SYMLINKS = 1L << 23,
             NO_OPENDIR_SUPPORT = 1L << 24, EXPLICIT_INVAL_DATA = 1L << 25, HANDLE_KILLPRIV_V2 = 1L << 28,
-            SETXATTR_EXT = 1L << 29, INIT_EXT = 1L << 30;
+            SETXATTR_EXT = 1L << 29, INIT_EXT = 1L << 30, OVER_IO_URING = 1L << 41;
 
     // ---- attributes: struct fuse_attr
     static final int ATTR_INO = 0, ATTR_SIZE = 8, ATTR_BLOCKS = 16, ATTR_ATIME = 24, ATTR_MTIME = 32, ATTR_CTIME = 40,

@@ -202,7 +202,7 @@ final class FuseRequest extends DataRequest {
 
     @Override
     void toPool() {
-        session.give(this);
+        line.ended(this);
     }
 
     @Override
@@ -300,7 +300,7 @@ final class FuseRequest extends DataRequest {
     /// Answers: with an error, or with the body as it stands.
     @Override
     boolean answer(Errno with) {
-        sent(sendBody(session.fd(), with));
+        sent(sendBody(with));
         return true;
     }
 

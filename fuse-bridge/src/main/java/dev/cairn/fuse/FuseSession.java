@@ -33,11 +33,15 @@ public final class FuseSession {
     /// How long the end of a session waits for requests and deletions under way before it gives up on them.
     private static final Duration DRAIN_MAX = Duration.ofSeconds(30);
 
+    /// An operation takes about 10 µs, a wake-up across CPUs 70.
+    private static final long SPIN_NANOS = 30_000;
+
     /// @param readers  threads that read requests: as many as cores, each is the server of one client at a time
     /// @param ioThreads threads for file data that has to wait for the disk
     /// @param fsid     of the volume, and `rid` of the mount: for StatVolume
-    public record Settings(Path directory, MountOptions mount, CachePolicy cache, int readers, int ioThreads, long fsid,
-            long rid) {
+    /// @param transport how requests travel
+    public record Settings(Path directory, MountOptions mount, CachePolicy cache, Transport transport, int readers,
+            int ioThreads, long fsid, long rid) {
         public Settings {
             if (readers < 1 || ioThreads < 1)
                 throw new IllegalArgumentException("%d readers, %d I/O threads".formatted(readers, ioThreads));
@@ -45,8 +49,12 @@ public final class FuseSession {
 
         public static Settings of(Path directory, String source, long fsid, long rid) {
             int cores = Runtime.getRuntime().availableProcessors();
-            return new Settings(directory, MountOptions.of(source), CachePolicy.singleMount(), Math.max(2, cores),
-                    Math.max(4, 2 * cores), fsid, rid);
+            return new Settings(directory, MountOptions.of(source), CachePolicy.singleMount(), Transport.DEFAULT,
+                    Math.max(2, cores), Math.max(4, 2 * cores), fsid, rid);
+        }
+
+        public Settings transport(Transport to) {
+            return new Settings(directory, mount, cache, to, readers, ioThreads, fsid, rid);
         }
     }
 
@@ -72,7 +80,12 @@ public final class FuseSession {
     final FuseMetrics metrics;
     final ExecutorService background;
 
+    /// How long a reader waits for an operation that another one runs; 0 where nobody can run it meanwhile.
+    final long spinNanos = Runtime.getRuntime().availableProcessors() > 1 ? SPIN_NANOS : 0;
+
     private final FuseMount mount;
+    /// Null on /dev/fuse.
+    private final Rings rings;
     private final InitNegotiation negotiated;
     /// Guarded by itself; touched only when a request leaves its reader.
     private final ArrayDeque<FuseRequest> idle = new ArrayDeque<>();
@@ -87,48 +100,97 @@ public final class FuseSession {
     /// @throws IOException with a message for the user, when mounting is not possible
     public static FuseSession start(Settings settings, FileSystem fileSystem, DataIo dataIo, Submitter submitter,
             MeterRegistry registry, Consumer<End> onEnd) throws IOException {
-        return on(FuseMount.mount(settings.directory(), settings.mount()), settings, fileSystem, dataIo, submitter, registry,
-                onEnd);
+        var rings = rings(settings.transport());
+        try {
+            return on(FuseMount.mount(settings.directory(), settings.mount()), rings, settings, fileSystem, dataIo, submitter,
+                    registry, onEnd);
+        } catch (RingsRefused e) {
+            rings.discard();
+            if (settings.transport() == Transport.IO_URING) throw e;
+            log.warn("{}; mounting again, with /dev/fuse", e.getMessage());
+            return start(settings.transport(Transport.DEV_FUSE), fileSystem, dataIo, submitter, registry, onEnd);
+        } catch (IOException | RuntimeException | Error e) {
+            if (rings != null) rings.discard();
+            throw e;
+        }
     }
 
-    static FuseSession on(FuseMount mount, Settings settings, FileSystem fileSystem, DataIo dataIo, Submitter submitter,
-            MeterRegistry registry, Consumer<End> onEnd) throws IOException {
+    /// There were rings, and they turned out not to serve this mount.
+    private static final class RingsRefused extends IOException {
+        private static final long serialVersionUID = 1;
+
+        RingsRefused(String message, Throwable cause) {
+            super(message, cause);
+        }
+    }
+
+    private static Rings rings(Transport asked) throws IOException {
+        if (asked.chosen() == Transport.DEV_FUSE) return null;
+        try {
+            return Rings.open();
+        } catch (IOException e) {
+            if (asked == Transport.IO_URING) throw e;
+            log.warn("{}; requests go over /dev/fuse", e.getMessage());
+            return null;
+        }
+    }
+
+    /// @param rings null: /dev/fuse only
+    static FuseSession on(FuseMount mount, Rings rings, Settings settings, FileSystem fileSystem, DataIo dataIo,
+            Submitter submitter, MeterRegistry registry, Consumer<End> onEnd) throws IOException {
         FuseSession session;
         try {
-            var negotiated = handshake(mount, settings);
+            var negotiated = handshake(mount, settings, rings != null);
+            if (rings != null && !negotiated.has(FuseProtocol.OVER_IO_URING))
+                throw new RingsRefused("transport io-uring was switched off just now", null);
             mount.raiseReadAhead();
-            session = new FuseSession(settings, fileSystem, dataIo, submitter, registry, mount, negotiated);
+            session = new FuseSession(settings, fileSystem, dataIo, submitter, registry, mount, rings, negotiated);
         } catch (IOException | RuntimeException | Error e) {
             mount.abort();
             Linux.close(mount.fd());
             throw e;
         }
-        session.ended.thenAccept(onEnd);
         session.serve();
+        session.ended.thenAccept(onEnd);
         return session;
     }
 
     private FuseSession(Settings settings, FileSystem fileSystem, DataIo dataIo, Submitter submitter,
-            MeterRegistry registry, FuseMount mount, InitNegotiation negotiated) {
+            MeterRegistry registry, FuseMount mount, Rings rings, InitNegotiation negotiated) {
         this.settings = settings;
         this.fileSystem = fileSystem;
         this.dataIo = dataIo;
         this.submitter = submitter;
         this.mount = mount;
+        this.rings = rings;
         this.negotiated = negotiated;
         cache = settings.cache();
         encoder = new ReplyEncoder(cache);
-        metrics = new FuseMetrics(registry, mount.point().toString(), known);
-        readersLeft = new AtomicInteger(settings.readers());
+        metrics = new FuseMetrics(registry, mount.point().toString(), known, transport());
+        readersLeft = new AtomicInteger(readers());
         var count = new AtomicInteger();
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()
                 .name("cairn-fuse-io-" + count.getAndIncrement()).unstarted(task));
         reclaimer = new Reclaimer(fileSystem, submitter, background, known);
     }
 
-    private void serve() {
-        for (int i = 0; i < settings.readers(); i++)
-            Thread.ofPlatform().daemon().name("cairn-fuse-reader-" + i).start(this::readRequests);
+    /// Beside rings, one is enough for what does not go over them.
+    private int readers() {
+        return rings == null ? settings.readers() : 1;
+    }
+
+    private void serve() throws IOException {
+        int readers = readers();
+        for (int i = 0; i < readers; i++)
+            Thread.ofPlatform().daemon().name("cairn-fuse-reader-" + i)
+                    .start(new DeviceReader(this, mount.fd(), this::lost));
+        try {
+            if (rings != null) rings.serve(this);
+        } catch (IOException e) {
+            mount.abort();
+            ended.join();
+            throw new RingsRefused(e.getMessage(), e);
+        }
         reclaimer.reapLeftOvers();
     }
 
@@ -137,6 +199,11 @@ public final class FuseSession {
     /// Where the volume is mounted, as an absolute path.
     public Path mountPoint() {
         return mount.point();
+    }
+
+    /// How requests travel: DEV_FUSE or IO_URING.
+    public Transport transport() {
+        return rings == null ? Transport.DEV_FUSE : Transport.IO_URING;
     }
 
     public CompletableFuture<End> ended() {
@@ -194,12 +261,14 @@ public final class FuseSession {
         return negotiated;
     }
 
-    FuseRequest take() {
+    FuseRequest take(ReplyLine line) {
         FuseRequest request;
         synchronized (idle) {
             request = idle.pollLast();       // the one whose memory was touched last
         }
-        return request != null ? request : new FuseRequest(this);
+        if (request == null) request = new FuseRequest(this);
+        request.line = line;
+        return request;
     }
 
     void give(FuseRequest request) {
@@ -223,7 +292,8 @@ public final class FuseSession {
     // ---- the connection
 
     /// The kernel's first request is INIT, and it sends no other until that is answered.
-    private static InitNegotiation handshake(FuseMount mount, Settings settings) throws IOException {
+    private static InitNegotiation handshake(FuseMount mount, Settings settings, boolean rings)
+            throws IOException {
         try (var arena = Arena.ofConfined()) {
             var errno = Linux.errnoMemory(arena);
             var in = arena.allocate(InitNegotiation.IO_BYTES_MAX + 8192L, 4096);    // smaller ones are refused
@@ -241,7 +311,7 @@ public final class FuseSession {
             IOException refused = null;
             try {
                 negotiated = InitNegotiation.of(in, FuseProtocol.IN_HEADER_BYTES, n - FuseProtocol.IN_HEADER_BYTES,
-                        settings.cache(), settings.mount().acl());
+                        settings.cache(), settings.mount().acl(), rings);
                 body = negotiated.write(out, FuseProtocol.OUT_HEADER_BYTES);
             } catch (IOException e) {
                 refused = e;
@@ -256,32 +326,13 @@ public final class FuseSession {
         }
     }
 
-    private void readRequests() {
-        try {
-            var request = take();
-            for (;;) {
-                long n = request.read(fd());
-                if (n <= 0) {
-                    // ENOENT: the request was interrupted before it could be read.
-                    if (n == -Linux.EINTR || n == -Linux.ENOENT || n == -Linux.EAGAIN) continue;
-                    give(request);
-                    lost((int) -n);
-                    return;
-                }
-                try {
-                    if (!request.begin(n)) request = take();
-                } catch (RuntimeException e) {
-                    // Whose the slot is now cannot be told: it is not used again.
-                    log.error("{}: a request was lost by a bug; its caller waits until it is interrupted", mount.point(), e);
-                    request = take();
-                }
-            }
-        } finally {
-            if (readersLeft.decrementAndGet() == 0)
-                Thread.ofPlatform().name("cairn-fuse-drain").start(this::drain);
-        }
+    /// A ring does not go on, so requests would wait for ever: the mount ends. Not on the ring's thread, which may be needed.
+    void ringFailed() {
+        end = End.FAILED;
+        Thread.ofPlatform().name("cairn-fuse-abort").start(mount::abort);
     }
 
+    /// A reader has seen the end of the connection.
     private void lost(int errno) {
         switch (errno) {
             case Linux.ENODEV, 0 -> {}
@@ -291,13 +342,14 @@ public final class FuseSession {
                 end = End.FAILED;
             }
         }
+        if (readersLeft.decrementAndGet() == 0) Thread.ofPlatform().name("cairn-fuse-drain").start(this::drain);
     }
 
     private void drain() {
         try {
             // Unless the mount itself has gone, whoever uses it would wait for ever.
             if (end != End.UNMOUNTED) mount.abort();
-            boolean all = away.awaitNone(DRAIN_MAX);
+            boolean all = away.awaitNone(DRAIN_MAX) & (rings == null || rings.awaitEnded(DRAIN_MAX));
             // Nobody can have them open any more. What is not deleted in time, the next mount deletes.
             for (long ino : known.drainUnlinked()) reclaimer.delete(ino);
             if (!reclaimer.awaitIdle(DRAIN_MAX)) log.info("{}: deleted files are still being freed; the next mount goes on "
@@ -307,6 +359,7 @@ public final class FuseSession {
             // While somebody may still answer, the descriptor must not become another file's.
             if (all) {
                 Linux.close(mount.fd());
+                if (rings != null) rings.close();
                 synchronized (idle) {
                     idle.forEach(FuseRequest::close);
                     idle.clear();

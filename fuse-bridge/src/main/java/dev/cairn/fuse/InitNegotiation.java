@@ -42,7 +42,8 @@ record InitNegotiation(int minor, long flags, int maxReadahead) {
 
     /// @param posixAcl whether the file system stores ACLs and applies default ACLs itself; the umask is then its
     ///                 business too (DONT_MASK), because a default ACL replaces it
-    static InitNegotiation of(MemorySegment in, long at, long bytes, CachePolicy cache, boolean posixAcl)
+    /// @param rings    whether requests are to come by rings: the kernel then waits with all requests until they are registered
+    static InitNegotiation of(MemorySegment in, long at, long bytes, CachePolicy cache, boolean posixAcl, boolean rings)
             throws IOException {
         if (bytes < INIT_IN_BYTES_MIN) throw new IOException("INIT of " + bytes + " bytes");
         int major = in.get(U32, at + INIT_IN_MAJOR), minor = in.get(U32, at + INIT_IN_MINOR);
@@ -53,7 +54,7 @@ record InitNegotiation(int minor, long flags, int maxReadahead) {
         if ((offered & INIT_EXT) != 0 && bytes >= INIT_IN_BYTES_WITH_FLAGS2)
             offered |= Integer.toUnsignedLong(in.get(U32, at + INIT_IN_FLAGS2)) << 32;
         long wanted = WANTED | (cache.noticeRemoteChanges() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
-                | (posixAcl ? POSIX_ACL | DONT_MASK : 0);
+                | (posixAcl ? POSIX_ACL | DONT_MASK : 0) | (rings ? OVER_IO_URING : 0);
         int readahead = in.get(U32, at + INIT_IN_MAX_READAHEAD);
         return new InitNegotiation(Math.min(minor, MINOR_NEWEST), wanted & offered,
                 readahead < 0 || readahead > IO_BYTES_MAX ? IO_BYTES_MAX : readahead);

@@ -17,7 +17,7 @@ import java.lang.invoke.VarHandle;
 /// The calls of libc that the bridge needs. A call that fails returns minus errno, so no state is left between calls;
 /// `errno` is scratch memory from [#errnoMemory], used by one thread at a time.
 final class Linux {
-    static final int EINTR = 4, ENOENT = 2, EAGAIN = 11, EBUSY = 16, ENODEV = 19, EINVAL = 22, ECONNABORTED = 103,
+    static final int EINTR = 4, ENOENT = 2, EAGAIN = 11, EBUSY = 16, ENODEV = 19, EINVAL = 22, ECONNABORTED = 103, ECANCELED = 125,
             ENOTCONN = 107, EPERM = 1;
     static final int O_RDONLY = 0, O_RDWR = 2, O_CLOEXEC = 0x80000, O_DIRECTORY = 0x10000;
     static final long MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8;
@@ -52,6 +52,13 @@ final class Linux {
     private static final MethodHandle MMAP =
             call("mmap", ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG);
     private static final MethodHandle MUNMAP = call("munmap", JAVA_INT, ADDRESS, JAVA_LONG);
+    private static final MethodHandle EVENTFD = call("eventfd", JAVA_INT, JAVA_INT, JAVA_INT);
+    private static final MethodHandle SCHED_SETAFFINITY =
+            call("sched_setaffinity", JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
+    // syscall(2), because libc has no io_uring; the numbers are the same on every architecture.
+    private static final int SYS_IO_URING_SETUP = 425, SYS_IO_URING_ENTER = 426;
+    private static final MethodHandle IO_URING_SETUP = syscall(JAVA_INT, ADDRESS);
+    private static final MethodHandle IO_URING_ENTER = syscall(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_LONG);
     private static final MethodHandle GETEUID =
             LINKER.downcallHandle(LINKER.defaultLookup().findOrThrow("geteuid"), FunctionDescriptor.of(JAVA_INT));
     private static final MethodHandle GETEGID =
@@ -92,15 +99,85 @@ final class Linux {
         }
     }
 
+    /// @return how many submissions the kernel has taken, or minus errno
+    static int ioUringEnter(MemorySegment errno, int ring, int submit, int complete, int flags) {
+        try {
+            long n = (long) IO_URING_ENTER.invokeExact(errno, (long) SYS_IO_URING_ENTER, ring, submit, complete, flags,
+                    MemorySegment.NULL, 0L);
+            return n >= 0 ? (int) n : -(int) ERRNO.get(errno, 0L);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
     // ---- the others; each brings its own memory
+
+    /// @return the ring's descriptor, closed on exec, or minus errno
+    static int ioUringSetup(int entries, MemorySegment params) {
+        try (var arena = Arena.ofConfined()) {
+            var errno = errnoMemory(arena);
+            long fd = (long) IO_URING_SETUP.invokeExact(errno, (long) SYS_IO_URING_SETUP, entries, params);
+            return result((int) fd, errno);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /// A counter to be waited for, closed on exec.
+    static int eventfd() throws IOException {
+        try (var arena = Arena.ofConfined()) {
+            var errno = errnoMemory(arena);
+            int fd = result((int) EVENTFD.invokeExact(errno, 0, O_CLOEXEC), errno);
+            if (fd < 0) throw new IOException("eventfd: " + describe(-fd));
+            return fd;
+        } catch (IOException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /// Adds one to what [#eventfd] gave.
+    static void count(int eventfd) {
+        try (var arena = Arena.ofConfined()) {
+            var one = arena.allocate(8, 8);
+            one.set(JAVA_LONG, 0, 1);
+            write(errnoMemory(arena), eventfd, one, 8);
+        }
+    }
+
+    /// Keeps a thread on one CPU.
+    ///
+    /// @param thread 0: the calling one
+    /// @return 0 or minus errno; EINVAL when it may not run there
+    static int pin(int thread, int cpu) {
+        try (var arena = Arena.ofConfined()) {
+            var errno = errnoMemory(arena);
+            long bytes = (cpu / 64 + 1) * 8L;
+            var mask = arena.allocate(bytes, 8);
+            mask.set(java.lang.foreign.ValueLayout.JAVA_BYTE, cpu / 8, (byte) (1 << cpu % 8));
+            return result((int) SCHED_SETAFFINITY.invokeExact(errno, thread, bytes, mask), errno);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
 
     /// Page-aligned memory that costs nothing until it is touched (an arena's own allocation is zeroed, so all of it would
     /// be touched). Given back when the arena closes.
     static MemorySegment map(Arena arena, long bytes) {
+        return map(arena, bytes, 0x22 /* MAP_PRIVATE | MAP_ANONYMOUS */, -1, 0);
+    }
+
+    /// A part of a file, shared with whoever else maps it. Given back when the arena closes.
+    static MemorySegment map(Arena arena, long bytes, int fd, long offset) {
+        return map(arena, bytes, 0x8001 /* MAP_SHARED | MAP_POPULATE */, fd, offset);
+    }
+
+    private static MemorySegment map(Arena arena, long bytes, int flags, int fd, long offset) {
         try {
             var errno = errnoMemory(arena);
-            var at = (MemorySegment) MMAP.invokeExact(errno, MemorySegment.NULL, bytes, 3 /* PROT_READ | PROT_WRITE */,
-                    0x22 /* MAP_PRIVATE | MAP_ANONYMOUS */, -1, 0L);
+            var at = (MemorySegment) MMAP.invokeExact(errno, MemorySegment.NULL, bytes, 3 /* PROT_READ | PROT_WRITE */, flags,
+                    fd, offset);
             if (at.address() == -1) throw new OutOfMemoryError("mmap of " + bytes + " bytes");
             return at.reinterpret(bytes, arena, Linux::unmap);
         } catch (Throwable e) {
@@ -335,6 +412,13 @@ final class Linux {
 
     private static MethodHandle call(String name, MemoryLayout returned, MemoryLayout... arguments) {
         return handle(name, FunctionDescriptor.of(returned, arguments), Linker.Option.captureCallState("errno"));
+    }
+
+    private static MethodHandle syscall(MemoryLayout... arguments) {
+        var all = new MemoryLayout[arguments.length + 1];
+        all[0] = JAVA_LONG;
+        System.arraycopy(arguments, 0, all, 1, arguments.length);
+        return variadic("syscall", 1, JAVA_LONG, all);
     }
 
     private static MethodHandle variadic(String name, int first, MemoryLayout returned, MemoryLayout... arguments) {

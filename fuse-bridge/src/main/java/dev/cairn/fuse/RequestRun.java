@@ -54,7 +54,7 @@ abstract class RequestRun extends RequestSlot {
     /// @return true when the request has ended; false when it is away
     final boolean goOn(On thread) {
         for (;;) {
-            if (!operate()) return false;
+            if (!operate(thread)) return false;
             switch (afterOperation(thread)) {
                 case ENDED -> {
                     return true;
@@ -69,7 +69,7 @@ abstract class RequestRun extends RequestSlot {
     }
 
     /// @return true when the operation has ended; false when it has not yet, and whoever ends it goes on
-    private boolean operate() {
+    private boolean operate(On thread) {
         state.set(RUNNING);
         try {
             session.submitter.submit(command());
@@ -78,9 +78,20 @@ abstract class RequestRun extends RequestSlot {
             // Nobody else will end it, unless it got through before the exception: then that counts.
             if (state.compareAndSet(RUNNING, OPERATION_ENDED)) error = Errno.EIO;
         }
-        if (state.get() == OPERATION_ENDED) return true;
+        if (state.get() == OPERATION_ENDED || thread == On.READER && endsSoon()) return true;
         handOver();
         return !state.compareAndSet(RUNNING, PARKED);
+    }
+
+    /// When another reader is inside the coordinator, it runs this operation too, within microseconds: going on here then
+    /// saves two wake-ups, of whom the reply has to be handed to and of this thread.
+    private boolean endsSoon() {
+        long until = System.nanoTime() + session.spinNanos;
+        do {
+            Thread.onSpinWait();
+            if (state.get() == OPERATION_ENDED) return true;
+        } while (System.nanoTime() - until < 0);
+        return false;
     }
 
     /// The operation ended, on whatever thread.
@@ -126,7 +137,10 @@ abstract class RequestRun extends RequestSlot {
 
     /// The request has ended on another thread.
     private void release() {
-        back();
+        boolean counted = away;
+        away = false;
         toPool();
+        // Last: while it is counted, the session keeps everything that #toPool uses.
+        if (counted) session.cameBack();
     }
 }

@@ -14,13 +14,18 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /// The memory of one request: where its bytes are read, what they say, and where its reply is put together and sent from.
-/// What happens in between is [FuseRequest]'s.
+/// What happens in between is [FuseRequest]'s. The memory is allocated once, and touched as far as requests need it.
+///
+///     in:   … | header, arguments | payload, page-aligned |        out:  header, body
+///
+/// The payload is what a WRITE brings, a copy passes through, a READ is answered with; by a ring it is also where the
+/// kernel takes every reply's body from, which is put there last: until then an operation may be repeated and needs
+/// its arguments.
 abstract class RequestSlot extends Operation implements DirectorySink {
     private static final Logger log = LoggerFactory.getLogger(FuseRequest.class);
 
     /// The request lies so that the payload of a WRITE, after its header and fuse_write_in, begins at a page.
-    private static final int PAYLOAD_AT = 4096, IN_AT = PAYLOAD_AT - IN_HEADER_BYTES - IO_BYTES,
-            ARGUMENTS_AT = IN_AT + IN_HEADER_BYTES;
+    private static final int PAYLOAD_AT = 4096, IN_AT = PAYLOAD_AT - IN_HEADER_BYTES - IO_BYTES;
     private static final int IN_BYTES = PAYLOAD_AT + InitNegotiation.IO_BYTES_MAX + 4096;
     /// Every reply but that to READ, whose data lies where the payload of a WRITE would.
     static final int BODY_BYTES_MAX = 65_536;
@@ -36,11 +41,15 @@ abstract class RequestSlot extends Operation implements DirectorySink {
     private final ReplyEncoder encoder;
     private final FuseMetrics metrics;
 
+    /// Where the request came from.
+    ReplyLine line;
+
     private long unique;
     int opcode, uid, gid;
     long node;
-    /// Arguments are at `in` from [#ARGUMENTS_AT] to here.
-    private long end;
+    /// The header is at `in` from here; arguments are after it, to the end.
+    private long inAt = IN_AT;
+    private long argumentsAt, end;
 
     int bodyBytes;
     /// What the reply makes the kernel know.
@@ -64,28 +73,59 @@ abstract class RequestSlot extends Operation implements DirectorySink {
 
     /// @return the request's bytes, or minus errno
     long read(int fd) {
+        inAt = IN_AT;
         return Linux.read(errno, fd, readInto, IN_BYTES - IN_AT);
+    }
+
+    /// Memory for the parts of a request that a ring keeps apart.
+    MemorySegment ringHeader() {
+        return arena.allocate(RING_HEADER_BYTES, 64);
+    }
+
+    /// Where the kernel finds both parts of an entry.
+    MemorySegment ringVectors(MemorySegment header) {
+        vectors.set(U64, 0, header.address());
+        vectors.set(U64, 8, RING_HEADER_BYTES);
+        vectors.set(U64, 16, payload.address());
+        vectors.set(U64, 24, InitNegotiation.IO_BYTES_MAX);
+        return vectors;
+    }
+
+    /// A ring leaves the header and the fixed arguments in one place and the rest in the payload: puts the former before the
+    /// latter, as a read from /dev/fuse would have them.
+    ///
+    /// @return the request's bytes; less than a header when the lengths are not possible
+    long takeFromRing(MemorySegment header) {
+        long bytes = Integer.toUnsignedLong(header.get(U32, RING_HEADER + IN_LEN));
+        long rest = Integer.toUnsignedLong(header.get(U32, RING_PAYLOAD_BYTES));
+        long fixed = bytes - IN_HEADER_BYTES - rest;
+        if (rest > InitNegotiation.IO_BYTES_MAX || fixed < 0 || fixed > RING_ARGUMENTS_BYTES_MAX) return 0;
+        inAt = PAYLOAD_AT - fixed - IN_HEADER_BYTES;
+        MemorySegment.copy(header, RING_HEADER, in, inAt, IN_HEADER_BYTES);
+        MemorySegment.copy(header, RING_ARGUMENTS, in, inAt + IN_HEADER_BYTES, fixed);
+        return bytes;
     }
 
     /// Of a request of at least a header.
     ///
     /// @return whether its lengths agree with each other
     boolean readHeader(long bytes) {
-        opcode = in.get(U32, IN_AT + IN_OPCODE);
-        unique = in.get(U64, IN_AT + IN_UNIQUE);
-        node = in.get(U64, IN_AT + IN_NODE);
-        uid = in.get(U32, IN_AT + IN_UID);
-        gid = in.get(U32, IN_AT + IN_GID);
-        end = IN_AT + bytes - 8L * Short.toUnsignedInt(in.get(U16, IN_AT + IN_EXTENSIONS));
-        return in.get(U32, IN_AT + IN_LEN) == bytes && end >= ARGUMENTS_AT;
+        opcode = in.get(U32, inAt + IN_OPCODE);
+        unique = in.get(U64, inAt + IN_UNIQUE);
+        node = in.get(U64, inAt + IN_NODE);
+        uid = in.get(U32, inAt + IN_UID);
+        gid = in.get(U32, inAt + IN_GID);
+        argumentsAt = inAt + IN_HEADER_BYTES;
+        end = inAt + bytes - 8L * Short.toUnsignedInt(in.get(U16, inAt + IN_EXTENSIONS));
+        return in.get(U32, inAt + IN_LEN) == bytes && end >= argumentsAt;
     }
 
     long argumentBytes() {
-        return end - ARGUMENTS_AT;
+        return end - argumentsAt;
     }
 
     boolean has(int bytes) {
-        return end - ARGUMENTS_AT >= bytes;
+        return end - argumentsAt >= bytes;
     }
 
     /// Arguments of at least this many bytes, or the call fails.
@@ -94,31 +134,31 @@ abstract class RequestSlot extends Operation implements DirectorySink {
     }
 
     int argU32(long at) {
-        return in.get(U32, ARGUMENTS_AT + at);
+        return in.get(U32, argumentsAt + at);
     }
 
     long argU64(long at) {
-        return in.get(U64, ARGUMENTS_AT + at);
+        return in.get(U64, argumentsAt + at);
     }
 
     /// The NUL-terminated name at `at` of the arguments.
     byte[] name(int at) {
-        int length = nameLength(in, ARGUMENTS_AT + at, end);
+        int length = nameLength(in, argumentsAt + at, end);
         if (length < 0) throw protocolError();
         return bytes(at, length);
     }
 
     byte[] bytes(int at, int length) {
-        if (length < 0 || !has(at) || end - ARGUMENTS_AT - at < length) throw protocolError();
+        if (length < 0 || !has(at) || end - argumentsAt - at < length) throw protocolError();
         var bytes = new byte[length];
-        MemorySegment.copy(in, ValueLayout.JAVA_BYTE, ARGUMENTS_AT + at, bytes, 0, length);
+        MemorySegment.copy(in, ValueLayout.JAVA_BYTE, argumentsAt + at, bytes, 0, length);
         return bytes;
     }
 
     private Errno.Failure protocolError() {
         metrics.malformed();
         log.warn("malformed {} request for inode {}: {} bytes of arguments", FuseProtocol.name(opcode), node,
-                end - ARGUMENTS_AT);
+                end - argumentsAt);
         return Errno.EINVAL.failure();
     }
 
@@ -143,7 +183,7 @@ abstract class RequestSlot extends Operation implements DirectorySink {
     }
 
     long argumentsAt() {
-        return ARGUMENTS_AT;
+        return argumentsAt;
     }
 
     long bodyAt() {
@@ -181,13 +221,21 @@ abstract class RequestSlot extends Operation implements DirectorySink {
     // ---- sending; each answers what the kernel says: bytes, or minus errno
 
     /// An error, or the body as it stands.
-    long sendBody(int fd, Errno with) {
-        return Linux.write(errno, fd, out, header(with, bodyBytes));
+    long sendBody(Errno with) {
+        return line.send(this, header(with, bodyBytes));
     }
 
     /// The first bytes of [#payload], from where they are.
-    long sendPayload(int fd, long bytes) {
+    long sendPayload(long bytes) {
         header(null, bytes);
+        return line.sendPayload(this, bytes);
+    }
+
+    long writeTo(int fd, int bytes) {
+        return Linux.write(errno, fd, out, bytes);
+    }
+
+    long writePayloadTo(int fd, long bytes) {
         vectors.set(U64, 0, out.address());
         vectors.set(U64, 8, OUT_HEADER_BYTES);
         vectors.set(U64, 16, payload.address());

@@ -1,4 +1,4 @@
-/// The kernel's FUSE protocol, spoken directly over `/dev/fuse` by java.lang.foreign: no JNI, no libfuse. Kernel requests
+/// The kernel's FUSE protocol, spoken directly by java.lang.foreign, over `/dev/fuse` or io_uring: no JNI, no libfuse. Kernel requests
 /// become operations for the mount's coordinator, and their results become replies.
 ///
 /// Start at [FuseSession]: it mounts, and its reader threads own the loop. [FuseRequest] is one request on its way, from
@@ -7,6 +7,10 @@
 /// to `FileSystem` call. [FuseProtocol] holds every offset and number of the protocol and nothing else, [ReplyEncoder]
 /// writes the structs of replies, [InitNegotiation] says which capabilities are asked for and why, [CachePolicy] how long
 /// the kernel may remember.
+///
+/// Requests travel by one of two ways ([Transport]), and a [ReplyLine] is where one came from. Over /dev/fuse a
+/// [DeviceReader] reads and writes. Where the machine has fuse-over-io_uring switched on, the kernel has a queue for each
+/// CPU: [Rings] starts a [RingThread] for each, which owns an [IoUring] and the [RingEntry]s of its queue.
 ///
 /// [FuseMount] is mounting and unmounting, as root or by fusermount3, and the removal of what a killed node left.
 /// [KnownInodes] counts what the kernel knows, and says when an unlinked file has lost its last user; [Reclaimer]

@@ -69,7 +69,8 @@ final class FuseMountTest {
     }
 
     private FuseSession start() throws IOException {
-        return FuseSession.start(FuseSession.Settings.of(at, "memory", 0xabcL, 0xdefL), volume.fileSystem, volume.dataIo,
+        return FuseSession.start(FuseSession.Settings.of(at, "memory", 0xabcL, 0xdefL)
+                .transport(Transport.of(System.getProperty("cairn.transport", "dev-fuse"))), volume.fileSystem, volume.dataIo,
                 volume, registry, end::complete);
     }
 

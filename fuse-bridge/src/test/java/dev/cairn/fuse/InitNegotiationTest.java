@@ -18,7 +18,7 @@ final class InitNegotiationTest {
         in.set(U32, INIT_IN_MAX_READAHEAD, 128 << 10);
         in.set(U32, INIT_IN_FLAGS, (int) flags);
         in.set(U32, INIT_IN_FLAGS2, (int) (flags >>> 32));
-        return InitNegotiation.of(in, 0, 64, cache, false);
+        return InitNegotiation.of(in, 0, 64, cache, false, false);
     }
 
     @Test
@@ -32,7 +32,7 @@ final class InitNegotiationTest {
         assertThatThrownBy(() -> negotiate(7, 30, -1, CachePolicy.singleMount())).isInstanceOf(IOException.class)
                 .hasMessage("the kernel speaks FUSE 7.30; Cairn needs at least 7.31 (Linux 5.4)");
         assertThatThrownBy(() -> negotiate(8, 0, -1, CachePolicy.singleMount())).isInstanceOf(IOException.class);
-        assertThatThrownBy(() -> InitNegotiation.of(in, 0, 12, CachePolicy.singleMount(), false))
+        assertThatThrownBy(() -> InitNegotiation.of(in, 0, 12, CachePolicy.singleMount(), false, false))
                 .isInstanceOf(IOException.class);
     }
 

@@ -7,6 +7,7 @@ import dev.cairn.filesystem.Time;
 import dev.cairn.fuse.CachePolicy;
 import dev.cairn.fuse.FuseSession;
 import dev.cairn.fuse.MountOptions;
+import dev.cairn.fuse.Transport;
 import dev.cairn.proto.LockName;
 import dev.cairn.quorum.NodeIdentity;
 import dev.cairn.quorum.QuorumNode;
@@ -93,7 +94,7 @@ final class LocalMount {
             var made = new CompletableFuture<LocalMount>();
             var settings = new FuseSession.Settings(mount.dir(), MountOptions.of(source).readOnly(mount.readOnly()).allowOther(mount.allowOther())
                     .acl(mount.acl()),
-                    CachePolicy.singleMount(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
+                    CachePolicy.singleMount(), mount.transport(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
             var session = FuseSession.start(settings, fileSystem, new DataIo(client.data()), client::submit, meters,
                     _ -> made.thenAccept(self -> self.sessionEnded(onEnd)));
             var self = new LocalMount(mount, client, session, meters, before);
@@ -128,6 +129,10 @@ final class LocalMount {
 
     Path dir() {
         return mount.dir();
+    }
+
+    Transport transport() {
+        return session.transport();
     }
 
     MountStatus status() {

@@ -141,7 +141,8 @@ final class LocalVolume implements Volume {
     public List<NodeStatus.Mount> mounts() {
         var mounted = mounted();
         return mounted == null ? List.of()
-                : List.of(new NodeStatus.Mount(mounted.dir(), "%016x".formatted(mounted.status().rid()), mounted.status().serving()));
+                : List.of(new NodeStatus.Mount(mounted.dir(), "%016x".formatted(mounted.status().rid()), mounted.status().serving(),
+                        mounted.transport().label()));
     }
 
     // A mount's own word, when there is one: it is what `df` says there. The server counts what the mount has in hand as

@@ -5,6 +5,7 @@ import com.typesafe.config.ConfigException;
 import com.typesafe.config.ConfigFactory;
 import com.typesafe.config.ConfigObject;
 import com.typesafe.config.ConfigValue;
+import dev.cairn.fuse.Transport;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -38,18 +39,23 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
     /// @param readOnly   the kernel refuses all changes
     /// @param allowOther users other than the node's own may use the mount; what they may do is up to modes and ACLs
     /// @param acl        POSIX ACLs count and can be set; otherwise modes alone
-    public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl) {
+    /// @param transport  how requests travel between kernel and node
+    public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl, Transport transport) {
         public Mount {
             absolute(dir, "mounts.dir");
         }
 
         public Mount(Path dir, boolean readOnly, boolean allowOther) {
-            this(dir, readOnly, allowOther, true);
+            this(dir, readOnly, allowOther, true, Transport.DEFAULT);
         }
 
         /// Another mount with the same options.
         public Mount at(Path other) {
-            return new Mount(other, readOnly, allowOther, acl);
+            return new Mount(other, readOnly, allowOther, acl, transport);
+        }
+
+        public Mount over(Transport other) {
+            return new Mount(dir, readOnly, allowOther, acl, other);
         }
     }
 
@@ -126,9 +132,9 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         var mounts = new ArrayList<Mount>();
         if (cairn.hasPath("mounts")) {
             for (var mount : cairn.getConfigList("mounts")) {
-                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl"));
+                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl", "transport"));
                 mounts.add(new Mount(path(mount, "dir"), flag(mount, "read-only", false), flag(mount, "allow-other", ROOT),
-                        flag(mount, "acl", true)));
+                        flag(mount, "acl", true), transport(mount)));
             }
         }
         return new NodeConfig(
@@ -159,6 +165,14 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
 
     private static boolean flag(Config config, String name, boolean otherwise) {
         return config.hasPath(name) ? config.getBoolean(name) : otherwise;
+    }
+
+    private static Transport transport(Config mount) {
+        try {
+            return mount.hasPath("transport") ? Transport.of(mount.getString("transport")) : Transport.DEFAULT;
+        } catch (IllegalArgumentException e) {
+            throw new Invalid("cairn.mounts." + e.getMessage());
+        }
     }
 
     private static long size(Config config, String name) {
@@ -196,7 +210,8 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         text.append("  mounts = [");
         for (var mount : mounts)
             text.append("\n    { dir = ").append(Json.line(mount.dir)).append(", read-only = ").append(mount.readOnly)
-                    .append(", allow-other = ").append(mount.allowOther).append(", acl = ").append(mount.acl).append(" }\n  ");
+                    .append(", allow-other = ").append(mount.allowOther).append(", acl = ").append(mount.acl)
+                    .append(", transport = ").append(mount.transport.label()).append(" }\n  ");
         text.append("]\n");
         text.append("  http { address = ").append(Json.line(http.address)).append(", port = ").append(http.port).append(" }\n");
         text.append("  stop-when-unmounted = ").append(stopWhenUnmounted).append('\n');

@@ -19,7 +19,8 @@ public record NodeStatus(long pid, String version, Path state, String fsid, Opti
                          String http, Duration uptime, List<Mount> mounts, Optional<SpaceReport> space,
                          List<Condition> conditions) {
 
-    public record Mount(Path dir, String rid, boolean serving) {}
+    /// @param transport how requests travel: `dev-fuse` or `io-uring`
+    public record Mount(Path dir, String rid, boolean serving, String transport) {}
 
     public boolean healthy() {
         return conditions.stream().noneMatch(condition -> condition.name().severity == Condition.Severity.CRITICAL);
@@ -66,6 +67,7 @@ public record NodeStatus(long pid, String version, Path state, String fsid, Opti
             one.put("dir", mount.dir.toString());
             one.put("rid", mount.rid);
             one.put("serving", mount.serving);
+            one.put("transport", mount.transport);
             return one;
         }).toList());
         space.ifPresent(report -> {

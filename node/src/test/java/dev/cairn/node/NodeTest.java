@@ -43,7 +43,7 @@ class NodeTest {
         @Override public OptionalLong term() { return term; }
         @Override public String server() { return "server on this node"; }
         @Override public List<NodeStatus.Mount> mounts() {
-            return mounted.stream().map(dir -> new NodeStatus.Mount(dir, "00000000000000bb", true)).toList();
+            return mounted.stream().map(dir -> new NodeStatus.Mount(dir, "00000000000000bb", true, "dev-fuse")).toList();
         }
         @Override public Optional<SpaceReport> space() {
             return Optional.of(SpaceReport.newBuilder().setInodeCount(5)

@@ -66,7 +66,7 @@ final class MountCommand extends Cairn.Subcommand {
         state.create();
         if (state.nodeAlive()) throw new CommandFailure("a node runs with the state in " + state.dir() + " already: 'cairn status --state " + state.dir() + "' says what it does");
         var config = new NodeConfig(state.dir(), parsed.slot(), volume,
-                List.of(new NodeConfig.Mount(dir, parsed.readOnly(), parsed.allowOther(), parsed.acl())), parsed.http(), true,
+                List.of(new NodeConfig.Mount(dir, parsed.readOnly(), parsed.allowOther(), parsed.acl(), parsed.transport())), parsed.http(), true,
                 parsed.cacheBytes(), parsed.logLevel());
         var fresh = state.dir().resolve("node.conf.new");
         Files.writeString(fresh, config.toHocon());

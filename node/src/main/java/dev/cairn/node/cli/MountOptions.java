@@ -1,5 +1,6 @@
 package dev.cairn.node.cli;
 
+import dev.cairn.fuse.Transport;
 import dev.cairn.node.Bytes;
 import dev.cairn.node.NodeConfig;
 import java.nio.file.Path;
@@ -16,8 +17,8 @@ import java.util.TreeSet;
 /// @param slot  empty: none, a mount that is no member of the quorum
 /// @param state empty: a directory named by the volume's fsid
 record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> state, NodeConfig.Http http, boolean readOnly,
-                    boolean allowOther, boolean acl, long cacheBytes, NodeConfig.LogLevel logLevel) {
-    private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log");
+                    boolean allowOther, boolean acl, Transport transport, long cacheBytes, NodeConfig.LogLevel logLevel) {
+    private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log", "transport");
     private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other", "acl", "noacl");
     private static final List<List<String>> OPPOSITES = List.of(List.of("ro", "rw"), List.of("allow_other", "noallow_other"),
             List.of("acl", "noacl"));
@@ -38,6 +39,7 @@ record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> 
                 given.containsKey("ro"),
                 given.containsKey("allow_other") || NodeConfig.ROOT && !given.containsKey("noallow_other"),
                 !given.containsKey("noacl"),
+                given.containsKey("transport") ? Transport.of(given.get("transport")) : Transport.DEFAULT,
                 cache(given.get("cache")),
                 log(given.get("log")));
     }

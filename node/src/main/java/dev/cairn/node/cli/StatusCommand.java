@@ -76,8 +76,8 @@ final class StatusCommand extends StateCommand {
         var mounts = status.getConfigList("mounts");
         if (mounts.isEmpty()) lines.add("mount      none");
         for (var mount : mounts)
-            lines.add("mount      %s, %s (rid %s)".formatted(mount.getString("dir"),
-                    mount.getBoolean("serving") ? "serving" : "not serving", mount.getString("rid")));
+            lines.add("mount      %s, %s over %s (rid %s)".formatted(mount.getString("dir"),
+                    mount.getBoolean("serving") ? "serving" : "not serving", mount.getString("transport"), mount.getString("rid")));
         for (var kind : List.of("metadata", "data")) {
             if (!status.hasPath("space." + kind)) continue;
             var space = status.getConfig("space." + kind);

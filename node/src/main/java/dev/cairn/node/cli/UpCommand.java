@@ -1,5 +1,6 @@
 package dev.cairn.node.cli;
 
+import dev.cairn.fuse.Transport;
 import dev.cairn.node.Bytes;
 import dev.cairn.node.MountTable;
 import dev.cairn.node.NodeConfig;
@@ -29,6 +30,10 @@ final class UpCommand extends StateCommand {
             description = "Size of a new volume's data file. Default: three quarters of what is free.")
     String dataSize;
 
+    @Option(names = "--transport", paramLabel = "HOW",
+            description = "auto, dev-fuse or io-uring: how requests travel between kernel and node. Remembered. Default: dev-fuse.")
+    String transportName;
+
     @Parameters(paramLabel = "DIR", description = "Where to mount; made if it does not exist.")
     Path dirArgument;
 
@@ -36,6 +41,7 @@ final class UpCommand extends StateCommand {
     public Integer call() throws IOException {
         var dir = environment().absolute(dirArgument);
         var state = state();
+        var transport = transport();
         if (dir.startsWith(state.dir()) || state.dir().startsWith(dir))
             throw usage("DIR and STATE lie within each other (" + dir + " and " + state.dir() + ")");
         state.create();
@@ -45,13 +51,22 @@ final class UpCommand extends StateCommand {
             if (!state.exists()) new NewVolume(environment(), state).make(metaSize, dataSize, dir);
             else if (metaSize != null || dataSize != null)
                 throw usage("there is a volume in " + state.dir() + " already: --meta-size and --data-size are for new ones");
-            bringUp(state, dir);
+            bringUp(state, dir, transport);
         }
         report(state, dir);
         return Cairn.OK;
     }
 
-    private void bringUp(StateDirectory state, Path dir) throws IOException {
+    private Transport transport() {
+        try {
+            return transportName == null ? null : Transport.of(transportName);
+        } catch (IllegalArgumentException e) {
+            throw usage("--" + e.getMessage());
+        }
+    }
+
+    /// @param transport null: as it was
+    private void bringUp(StateDirectory state, Path dir, Transport transport) throws IOException {
         var process = new NodeProcess(environment(), state, progress());
         var config = NodeConfig.load(state.config());
         if (!state.nodeAlive()) {
@@ -59,10 +74,12 @@ final class UpCommand extends StateCommand {
             for (var mount : config.mounts())
                 if (!mount.dir().equals(dir)) StaleMounts.detach(mount.dir());
             prepare(dir);
-            remember(state, config, dir);
+            remember(state, config, dir, transport);
             process.start();
             return;
         }
+        if (transport != null && config.mounts().stream().anyMatch(mount -> mount.transport() != transport))
+            throw new CommandFailure("the node runs with another transport; '" + commandLine("down") + "' first");
         process.awaitAnswering();
         var port = new NodePort(state.running().orElseThrow(() -> new CommandFailure("the node has just ended; try again")));
         var served = servedMounts(port);
@@ -73,7 +90,7 @@ final class UpCommand extends StateCommand {
         if (!served.isEmpty()) throw new CommandFailure("the volume of " + state.dir() + " is mounted at " + served.getFirst()
                 + "; '" + commandLine("down") + "' first, or give another volume a --state of its own");
         prepare(dir);
-        remember(state, config, dir);
+        remember(state, config, dir, null);
         port.mount(dir, NodeProcess.USABLE_WITHIN);
         process.awaitUsable();
     }
@@ -102,10 +119,11 @@ final class UpCommand extends StateCommand {
         Files.createDirectories(dir);
     }
 
-    private static void remember(StateDirectory state, NodeConfig config, Path dir) throws IOException {
-        if (config.mounts().size() == 1 && config.mounts().getFirst().dir().equals(dir)) return;
+    private static void remember(StateDirectory state, NodeConfig config, Path dir, Transport transport) throws IOException {
         var mount = config.mounts().isEmpty() ? new NodeConfig.Mount(dir, false, NodeConfig.ROOT)
                 : config.mounts().getFirst().at(dir);
+        if (transport != null) mount = mount.over(transport);
+        if (config.mounts().equals(List.of(mount))) return;
         var fresh = state.dir().resolve("node.conf.new");
         Files.writeString(fresh, config.withMounts(List.of(mount)).toHocon());
         Files.move(fresh, state.config(), StandardCopyOption.ATOMIC_MOVE);

@@ -118,7 +118,7 @@ class CommandLineTest {
         var lines = StatusCommand.render(ConfigFactory.parseString("""
                 { "health": "warning", "pid": 12, "version": "1", "state": "/s", "fsid": "00aa", "slot": 0, "term": 4,
                   "server": "server on this node", "http": "127.0.0.1:99", "uptime_seconds": 3700,
-                  "mounts": [ { "dir": "/mnt", "rid": "00bb", "serving": true } ],
+                  "mounts": [ { "dir": "/mnt", "rid": "00bb", "serving": true, "transport": "io-uring" } ],
                   "space": { "data": { "block_bytes": 4096, "total": 2560, "used": 256, "free": 1792, "reserved": 0, "held": 512 } },
                   "conditions": [ { "name": "data-low", "what": "none left", "action": "delete something" } ] }"""));
         assertThat(lines).containsExactly(
@@ -126,7 +126,7 @@ class CommandLineTest {
                 "node       pid 12, version 1, up 1 h 1 min",
                 "volume     00aa, state in /s",
                 "server     slot 0, term 4, server on this node",
-                "mount      /mnt, serving (rid 00bb)",
+                "mount      /mnt, serving over io-uring (rid 00bb)",
                 "data       7M free of 10M (used 1M, reserved 0B, held by mounts 2M)",
                 "metrics    http://127.0.0.1:99/metrics",
                 "problem    data-low: none left",

@@ -3,6 +3,7 @@ package dev.cairn.node.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cairn.fuse.Transport;
 import dev.cairn.node.NodeConfig;
 import java.nio.file.Path;
 import java.util.List;
@@ -16,7 +17,7 @@ class MountOptionsTest {
 
     @Test
     void every_option_has_its_meaning() {
-        var options = parse("metadev_path=m,quorum_slot_nr=3", "state=/s,http=0.0.0.0:9100,cache=300M,log=debug,ro,noallow_other,noacl");
+        var options = parse("metadev_path=m,quorum_slot_nr=3", "state=/s,http=0.0.0.0:9100,cache=300M,log=debug,ro,noallow_other,noacl,transport=io-uring");
         assertThat(options.metaDevice()).isEqualTo(Path.of("/cwd/m"));
         assertThat(options.slot()).hasValue(3);
         assertThat(options.state()).contains(Path.of("/s"));
@@ -26,6 +27,7 @@ class MountOptionsTest {
         assertThat(options.readOnly()).isTrue();
         assertThat(options.allowOther()).isFalse();
         assertThat(options.acl()).isFalse();
+        assertThat(options.transport()).isEqualTo(Transport.IO_URING);
     }
 
     @Test
@@ -51,6 +53,7 @@ class MountOptionsTest {
         refused("metadev_path=/m,http=1.2.3.4:99999", "http");
         refused("metadev_path=/m,cache=big", "cache");
         refused("metadev_path=/m,log=loud", "loud");
+        refused("metadev_path=/m,transport=pigeon", "dev-fuse");
         refused("metadev_path=/m,ro=1", "takes no value");
         refused("metadev_path=", "wants a value");
     }

@@ -1,0 +1,68 @@
+package dev.cairn.fuse;
+
+import java.util.function.IntConsumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A thread that reads requests from /dev/fuse, one at a time, and takes each as far as it goes without waiting. The way
+/// of everything where there are no rings; of FORGET, INTERRUPT and what comes before the rings are ready where there are.
+final class DeviceReader implements Runnable, ReplyLine {
+    private static final Logger log = LoggerFactory.getLogger(FuseSession.class);
+
+    private final FuseSession session;
+    private final int fd;
+    private final IntConsumer onEnd;
+
+    /// @param onEnd told the errno that ended the connection, 0 or positive, when this reader stops
+    DeviceReader(FuseSession session, int fd, IntConsumer onEnd) {
+        this.session = session;
+        this.fd = fd;
+        this.onEnd = onEnd;
+    }
+
+    @Override
+    public void run() {
+        int errno = Linux.EINVAL;
+        try {
+            errno = readUntilTheEnd();
+        } finally {
+            onEnd.accept(errno);
+        }
+    }
+
+    private int readUntilTheEnd() {
+        var request = session.take(this);
+        for (;;) {
+            long n = request.read(fd);
+            if (n <= 0) {
+                // ENOENT: the request was interrupted before it could be read.
+                if (n == -Linux.EINTR || n == -Linux.ENOENT || n == -Linux.EAGAIN) continue;
+                session.give(request);
+                return (int) -n;
+            }
+            try {
+                if (!request.begin(n)) request = session.take(this);
+            } catch (RuntimeException e) {
+                // Whose the slot is now cannot be told: it is not used again.
+                log.error("{}: a request was lost by a bug; its caller waits until it is interrupted",
+                        session.mountPoint(), e);
+                request = session.take(this);
+            }
+        }
+    }
+
+    @Override
+    public long send(RequestSlot slot, int bytes) {
+        return slot.writeTo(fd, bytes);
+    }
+
+    @Override
+    public long sendPayload(RequestSlot slot, long bytes) {
+        return slot.writePayloadTo(fd, bytes);
+    }
+
+    @Override
+    public void ended(FuseRequest request) {
+        session.give(request);
+    }
+}
