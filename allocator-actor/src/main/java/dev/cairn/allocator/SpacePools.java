@@ -3,6 +3,7 @@ package dev.cairn.allocator;
 import dev.cairn.block.Extent;
 import dev.cairn.proto.Space;
 import dev.cairn.proto.SpaceReport;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SortedSet;
 import java.util.TreeMap;
@@ -30,7 +31,7 @@ public final class SpacePools {
         final ExtentSet data = new ExtentSet();
     }
 
-    private final ReservePolicy policy;
+    private ReservePolicy policy;
     private final long metadataFirst;
     private final long dataFirst;
     private ExtentSet metadataAvail = new ExtentSet();
@@ -112,8 +113,14 @@ public final class SpacePools {
         return choose(metadataAvail, count, extentsMax);
     }
 
-    public List<Extent> chooseData(long count, int extentsMax) {
-        return choose(dataFree, count, extentsMax);
+    /// The same of the free data. With zones (0: none) preferably from zones that the holder has to itself, see [DataZones].
+    public List<Extent> chooseData(HolderId holder, long count, int extentsMax, long zoneBlocks) {
+        if (zoneBlocks == 0) return choose(dataFree, count, extentsMax);
+        var others = new ArrayList<ExtentSet>();
+        shares.forEach((other, share) -> {
+            if (!other.equals(holder)) others.add(share.data);
+        });
+        return DataZones.choose(dataFree, zoneBlocks, share(holder).data, others, count, extentsMax);
     }
 
     private static List<Extent> choose(ExtentSet pool, long count, int extentsMax) {
@@ -141,6 +148,17 @@ public final class SpacePools {
     }
 
     // ---- the changes
+
+    /// The devices have become larger, or stay as they are: what is new is free, and the policy is that of the new size.
+    public void grow(long metadataBlocks, long dataBlocks) {
+        long newMetadata = metadataBlocks - policy.metadataBlocks(), newData = dataBlocks - policy.dataBlocks();
+        if (newMetadata < 0 || newData < 0)
+            throw new IllegalStateException("%d metadata and %d data blocks cannot become %d and %d".formatted(
+                    policy.metadataBlocks(), policy.dataBlocks(), metadataBlocks, dataBlocks));
+        if (newMetadata > 0) metadataAvail.add(policy.metadataBlocks(), newMetadata);
+        if (newData > 0) dataFree.add(policy.dataBlocks(), newData);
+        policy = new ReservePolicy(metadataBlocks, dataBlocks);
+    }
 
     public void grant(HolderId holder, List<Extent> metadata, List<Extent> data) {
         var share = share(holder);

@@ -88,7 +88,7 @@ class MountShareTest {
             switch (random.nextInt(6)) {
                 case 0 -> {
                     var metadata = pools.chooseMetadata(random.nextInt(40), 4);
-                    var data = pools.chooseData(random.nextInt(400), 4);
+                    var data = pools.chooseData(holder, random.nextInt(400), 4, 0);
                     pools.grant(holder, metadata, data);
                     var answer = SpaceGrant.newBuilder();
                     metadata.forEach(e -> answer.addMetadata(dev.cairn.proto.Extent.newBuilder().setStart(e.start()).setCount(e.count())));

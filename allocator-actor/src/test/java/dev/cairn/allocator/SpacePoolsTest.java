@@ -81,7 +81,7 @@ class SpacePoolsTest {
             switch (random.nextInt(7)) {
                 case 0, 1 -> {
                     if (pools.wantsSwap(2)) pools.swapMetadata();
-                    pools.grant(holder, pools.chooseMetadata(random.nextInt(200), 5), pools.chooseData(random.nextInt(900), 5));
+                    pools.grant(holder, pools.chooseMetadata(random.nextInt(200), 5), pools.chooseData(holder, random.nextInt(900), 5, random.nextInt(3) * 700));
                     assertThat(pools.dataLow(holder)).isEqualTo(pools.dataShare(holder).blocks() < pools.policy().dataLowMark());
                 }
                 case 2 -> {

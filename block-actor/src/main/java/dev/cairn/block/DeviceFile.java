@@ -69,9 +69,7 @@ final class DeviceFile implements AutoCloseable {
         if (lock == -Libc.EAGAIN) throw new DeviceInUseException(name
                 + ": is in use by another process, probably a Cairn node or mkfs; stop it first");
         if (lock < 0) throw new DeviceException(name + ": cannot be locked: " + Libc.reason(-lock));
-        long bytes = after.stat().isBlockDevice() ? Libc.blockDeviceBytes(fd) : after.stat().bytes();
-        if (bytes < 0) throw new DeviceException(name + ": size unknown: " + Libc.reason((int) -bytes));
-        return new DeviceFile(name, fd, after.stat(), bytes);
+        return new DeviceFile(name, fd, after.stat(), size(name, fd));
     }
 
     String name() {
@@ -80,6 +78,23 @@ final class DeviceFile implements AutoCloseable {
 
     /// As it was when opened.
     long bytes() {
+        return bytes;
+    }
+
+    /// As it is now: files and volumes grow while they are open.
+    long bytesNow() throws DeviceException {
+        enter();
+        try {
+            return size(name, fd);
+        } finally {
+            leave();
+        }
+    }
+
+    private static long size(String name, int fd) throws DeviceException {
+        var now = Libc.stat(fd);
+        long bytes = now.errno() != 0 ? -now.errno() : now.stat().isBlockDevice() ? Libc.blockDeviceBytes(fd) : now.stat().bytes();
+        if (bytes < 0) throw new DeviceException(name + ": size unknown: " + Libc.reason((int) -bytes));
         return bytes;
     }
 

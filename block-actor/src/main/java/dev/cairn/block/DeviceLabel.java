@@ -58,6 +58,10 @@ public record DeviceLabel(Role role, long fsid, long sequence, Part metadata, Pa
             return blocks * blockBytes;
         }
 
+        Part withBlocks(long newBlocks) {
+            return new Part(uuid, newBlocks, blockBytes, firstUsableBlock);
+        }
+
         static Part of(Role role, long blocks) {
             return new Part(UUID.randomUUID(), blocks, role.blockBytes(), role.firstUsableBlock());
         }
@@ -85,6 +89,11 @@ public record DeviceLabel(Role role, long fsid, long sequence, Part metadata, Pa
 
     DeviceLabel withJournalBorn() {
         return new DeviceLabel(role, fsid, sequence + 1, metadata, data, created, slots, true, dataAllocZoneBlocks);
+    }
+
+    DeviceLabel withBlocks(long metadataBlocks, long dataBlocks) {
+        return new DeviceLabel(role, fsid, sequence + 1, metadata.withBlocks(metadataBlocks), data.withBlocks(dataBlocks),
+                created, slots, journalBorn, dataAllocZoneBlocks);
     }
 
     /// The fsid as people read it.

@@ -26,7 +26,7 @@ public final class LocalDevice implements BlockDevice {
 
     private final DeviceFile file;
     private final int blockBytes;
-    private final long blocks;
+    private volatile long blocks;
     private volatile Failures failures = Failures.NONE;
 
     LocalDevice(DeviceFile file, int blockBytes, long blocks) {
@@ -60,6 +60,17 @@ public final class LocalDevice implements BlockDevice {
     @Override
     public long blocks() {
         return blocks;
+    }
+
+    /// How many blocks it could have now, whatever the volume uses of it.
+    public long capacityBlocks() throws DeviceException {
+        return file.bytesNow() / blockBytes;
+    }
+
+    /// The volume uses so many from now on. Never fewer: somebody may be writing there.
+    void grow(long newBlocks) {
+        if (newBlocks < blocks) throw new IllegalArgumentException("%s: from %d to %d blocks".formatted(name(), blocks, newBlocks));
+        blocks = newBlocks;
     }
 
     @Override

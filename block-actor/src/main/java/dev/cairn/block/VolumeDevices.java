@@ -1,5 +1,6 @@
 package dev.cairn.block;
 
+import dev.cairn.block.DeviceLabel.Part;
 import dev.cairn.block.DeviceLabel.Role;
 import dev.cairn.block.LabelException.Problem;
 import java.nio.file.Path;
@@ -86,7 +87,11 @@ public final class VolumeDevices implements AutoCloseable {
 
     private static void checkCounterpart(BlockDevice meta, DeviceLabel onMeta, BlockDevice data, DeviceLabel onData,
             Role role) throws LabelException {
-        if (!onMeta.part(role).equals(onData.part(role)))
+        DeviceLabel newer = onMeta.sequence() >= onData.sequence() ? onMeta : onData, older = newer == onMeta ? onData : onMeta;
+        Part now = newer.part(role), then = older.part(role);
+        // A crash while the volume grew: the newer label says how much it uses.
+        boolean grown = newer.sequence() > older.sequence() && now.blocks() > then.blocks() && now.equals(then.withBlocks(now.blocks()));
+        if (!now.equals(then) && !grown)
             throw new LabelException(Problem.FOREIGN_PAIR, ("%s and %s are both of volume %s but not a pair: their "
                     + "labels differ about the %s device (%s, %d blocks; %s, %d blocks)").formatted(meta.name(),
                     data.name(), onMeta.fsidText(), role.word(), onMeta.part(role).uuid(), onMeta.part(role).blocks(),
@@ -134,6 +139,34 @@ public final class VolumeDevices implements AutoCloseable {
         LabelArea.write(metadata, next.withRole(Role.METADATA));
         LabelArea.write(data, next.withRole(Role.DATA));
         label = next;
+    }
+
+    /// The volume uses so many blocks of each device from now on, the label area included: the open devices follow, then
+    /// both labels, durably. Does nothing when that is so already. After a failure the devices have grown, for reading
+    /// and writing, and the labels perhaps not: to be called again at the next start.
+    ///
+    /// @throws LabelException when a device has less than that, or the volume uses more; nothing has changed then
+    public synchronized void grow(long metadataBlocks, long dataBlocks) throws DeviceException {
+        checkGrowth(metadata, metadataBlocks);
+        checkGrowth(data, dataBlocks);
+        metadata.grow(metadataBlocks);
+        data.grow(dataBlocks);
+        if (label.metadata().blocks() == metadataBlocks && label.data().blocks() == dataBlocks) return;
+        var next = label.withBlocks(metadataBlocks, dataBlocks);
+        // Either label alone says it: a power cut between the two is mended at the next open.
+        LabelArea.write(metadata, next.withRole(Role.METADATA));
+        LabelArea.write(data, next.withRole(Role.DATA));
+        label = next;
+    }
+
+    private static void checkGrowth(LocalDevice device, long blocks) throws DeviceException {
+        long capacity = device.capacityBlocks();
+        if (blocks > capacity)
+            throw new LabelException(Problem.TRUNCATED, "%s: the volume uses %d blocks of %d bytes of it, but it has only %d; it was cut short, bring it back to its full size"
+                    .formatted(device.name(), blocks, device.blockBytes(), capacity));
+        if (blocks < device.blocks())
+            throw new LabelException(Problem.TRUNCATED, "%s: the volume uses %d blocks of it, and cannot do with %d"
+                    .formatted(device.name(), device.blocks(), blocks));
     }
 
     @Override

@@ -14,6 +14,8 @@ import java.util.OptionalLong;
 /// Makes a volume: checks that two devices may be used, and labels them. The rest of a volume begins in the server's
 /// journal, so nothing else is written here. All checks of both devices come before the first write to either.
 public final class VolumeFormat {
+    /// The server looks at all of them for a refill.
+    public static final int ZONES_MAX = 1024;
     /// What no volume can do without, also when told to go on.
     public static final long META_BYTES_MIN = 16L << 20, DATA_BYTES_MIN = 4L << 20;
 
@@ -32,9 +34,10 @@ public final class VolumeFormat {
                         META_BYTES_MIN, request.allowSmall());
                 long dataBlocks = blocks(data, Role.DATA, request.dataBytes(), request.minimumDataBytes(),
                         DATA_BYTES_MIN, request.allowSmall());
+                checkZones(request.dataAllocZoneBlocks(), dataBlocks);
                 boolean eraseMeta = checkContent(meta, request.force());
                 boolean eraseData = checkContent(data, request.force());
-                return write(meta, metaBlocks, eraseMeta, data, dataBlocks, eraseData, request.slots());
+                return write(meta, metaBlocks, eraseMeta, data, dataBlocks, eraseData, request.slots(), request.dataAllocZoneBlocks());
             }
         } catch (DeviceException e) {
             throw new VolumeFormatException(e.getMessage(), e);
@@ -88,6 +91,13 @@ public final class VolumeFormat {
         return blocks;
     }
 
+    private static void checkZones(long zoneBlocks, long dataBlocks) throws VolumeFormatException {
+        long least = Math.ceilDiv(dataBlocks, (long) ZONES_MAX);
+        if (zoneBlocks != 0 && (zoneBlocks < least || zoneBlocks > dataBlocks))
+            throw new VolumeFormatException("-z %d: a zone of this data device has between %d and %d blocks; 0 means no zones"
+                    .formatted(zoneBlocks, least, dataBlocks));
+    }
+
     /// @return whether something foreign is there that has to be erased
     private static boolean checkContent(DeviceFile file, boolean force) throws VolumeFormatException, DeviceException {
         var foreign = Signatures.find(file);
@@ -110,13 +120,13 @@ public final class VolumeFormat {
     // neither for the old one nor for half of the new one. The data label comes before the metadata label, which is
     // the one a node looks at first.
     private static Formatted write(DeviceFile meta, long metaBlocks, boolean eraseMeta, DeviceFile data,
-            long dataBlocks, boolean eraseData, List<QuorumSlot> slots) throws DeviceException {
+            long dataBlocks, boolean eraseData, List<QuorumSlot> slots, long zoneBlocks) throws DeviceException {
         if (eraseMeta) Signatures.erase(meta);
         if (eraseData) Signatures.erase(data);
         wipeLabels(meta);
         wipeLabels(data);
         var label = new DeviceLabel(Role.METADATA, randomFsid(), 1, Part.of(Role.METADATA, metaBlocks),
-                Part.of(Role.DATA, dataBlocks), Instant.now(), slots, false, 0);
+                Part.of(Role.DATA, dataBlocks), Instant.now(), slots, false, zoneBlocks);
         LabelArea.write(whole(data), label.withRole(Role.DATA));
         LabelArea.write(whole(meta), label);
         return new Formatted(label.fsid(), metaBlocks, dataBlocks, label.slots());

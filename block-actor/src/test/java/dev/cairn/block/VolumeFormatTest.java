@@ -34,7 +34,7 @@ class VolumeFormatTest {
     }
 
     private FormatRequest request(boolean allowSmall, boolean force, QuorumSlot... slots) {
-        return new FormatRequest(meta, data, OptionalLong.empty(), OptionalLong.empty(), List.of(slots), 64 * MIB,
+        return new FormatRequest(meta, data, OptionalLong.empty(), OptionalLong.empty(), List.of(slots), 0, 64 * MIB,
                 32 * MIB, allowSmall, force);
     }
 
@@ -74,12 +74,12 @@ class VolumeFormatTest {
     @Test
     void sizes_are_taken_and_rounded_down() throws IOException {
         var made = VolumeFormat.format(new FormatRequest(meta, data, OptionalLong.of(20 * MIB + 70_000),
-                OptionalLong.of(5 * MIB + 5000), List.of(SLOT), 0, 0, false, false));
+                OptionalLong.of(5 * MIB + 5000), List.of(SLOT), 0, 0, 0, false, false));
         assertThat(made.metaBlocks()).isEqualTo(321);
         assertThat(made.dataBlocks()).isEqualTo(1281);
-        refused(new FormatRequest(meta, data, OptionalLong.of(1L << 40), OptionalLong.empty(), List.of(SLOT), 0, 0,
+        refused(new FormatRequest(meta, data, OptionalLong.of(1L << 40), OptionalLong.empty(), List.of(SLOT), 0, 0, 0,
                 false, true), meta.toString(), "-m");
-        refused(new FormatRequest(meta, data, OptionalLong.empty(), OptionalLong.of(-1), List.of(SLOT), 0, 0,
+        refused(new FormatRequest(meta, data, OptionalLong.empty(), OptionalLong.of(-1), List.of(SLOT), 0, 0, 0,
                 false, true), "-d", "positive");
     }
 
@@ -272,6 +272,64 @@ class VolumeFormatTest {
                 assertThat(volume.label().journalBorn()).isTrue();
             }
         assertThat(TestFiles.get(data, LabelArea.placeAt(0), 4096)).isNotEqualTo(before.get(0));
+    }
+
+    @Test
+    void zones_are_remembered_and_absurd_ones_refused() throws IOException {
+        for (long zone : new long[] {-1, 7, 1L << 40})
+            refused(new FormatRequest(meta, data, OptionalLong.empty(), OptionalLong.empty(), List.of(SLOT), zone, 0, 0,
+                    false, false), "-z " + zone);
+        VolumeFormat.format(new FormatRequest(meta, data, OptionalLong.empty(), OptionalLong.empty(), List.of(SLOT), 1024, 0, 0,
+                false, false));
+        try (var volume = VolumeDevices.open(meta, data)) {
+            assertThat(volume.label().dataAllocZoneBlocks()).isEqualTo(1024);
+        }
+    }
+
+    // ---- growing ----
+
+    @Test
+    void a_volume_grows_while_it_is_open_and_remembers_it() throws IOException {
+        format();
+        try (var volume = VolumeDevices.open(meta, data); var arena = java.lang.foreign.Arena.ofConfined()) {
+            var buffer = arena.allocate(65536, 4096);
+            assertThatThrownBy(() -> volume.metadata().write(1030 * 65536L, buffer)).isInstanceOf(DeviceException.class);
+            assertThatThrownBy(() -> volume.grow(1100, 8192)).isInstanceOf(LabelException.class).hasMessageContaining(meta.toString());
+            TestFiles.sparse(meta, 80 * MIB);
+            assertThat(volume.metadata().capacityBlocks()).isEqualTo(1280);
+            assertThatThrownBy(() -> volume.grow(1000, 8192)).isInstanceOf(LabelException.class);
+            assertThatThrownBy(() -> volume.grow(1100, 9000)).isInstanceOf(LabelException.class).hasMessageContaining(data.toString());
+            assertThat(volume.metadata().blocks()).isEqualTo(1024);
+            volume.grow(1100, 8192);
+            volume.grow(1100, 8192);
+            assertThat(volume.label().sequence()).isEqualTo(2);
+            volume.metadata().write(1030 * 65536L, buffer);
+        }
+        try (var volume = VolumeDevices.open(meta, data)) {
+            assertThat(volume.metadata().blocks()).isEqualTo(1100);
+            assertThat(volume.data().blocks()).isEqualTo(8192);
+        }
+    }
+
+    @Test
+    void a_crash_between_the_labels_of_a_grown_volume_keeps_the_new_size() throws IOException {
+        for (var behind : List.of("data", "meta")) {
+            TestFiles.sparse(meta, 64 * MIB);
+            VolumeFormat.format(request(false, true, SLOT));
+            var late = behind.equals("data") ? data : meta;
+            var before = new ArrayList<byte[]>();
+            for (int place = 0; place < 2; place++) before.add(TestFiles.get(late, LabelArea.placeAt(place), 4096));
+            TestFiles.sparse(meta, 80 * MIB);
+            try (var volume = VolumeDevices.open(meta, data)) {
+                volume.grow(1280, 8192);
+            }
+            for (int place = 0; place < 2; place++) TestFiles.put(late, LabelArea.placeAt(place), before.get(place));
+            for (int round = 0; round < 2; round++)
+                try (var volume = VolumeDevices.open(meta, data)) {
+                    assertThat(volume.metadata().blocks()).isEqualTo(1280);
+                }
+            assertThat(TestFiles.get(late, LabelArea.placeAt(0), 4096)).isNotEqualTo(before.get(0));
+        }
     }
 
     @Test

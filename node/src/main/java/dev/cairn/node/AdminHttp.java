@@ -2,6 +2,7 @@ package dev.cairn.node;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import dev.cairn.proto.Resized;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.InetAddress;
@@ -13,6 +14,7 @@ import java.security.MessageDigest;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.concurrent.Executors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -25,7 +27,7 @@ import org.slf4j.LoggerFactory;
 ///     GET  /ready     200 once every configured mount serves and the server answers, otherwise 503 with the reason
 ///     GET  /status    everything that the node knows about itself, as JSON
 ///     GET  /history   [?since=MILLIS] the samples that the page draws, as JSON
-///     POST /mount?dir=DIR, /unmount?dir=DIR[&lazy=true], /sync, /check, /stop[?lazy=true]
+///     POST /mount?dir=DIR, /unmount?dir=DIR[&lazy=true], /sync, /check, /stop[?lazy=true], /resize[?meta=BYTES][&data=BYTES]
 ///                     only with `Authorization: Bearer` and the token of the state directory, which only its owner can
 ///                     read; the answer comes when it is done
 final class AdminHttp implements AutoCloseable {
@@ -48,6 +50,8 @@ final class AdminHttp implements AutoCloseable {
 
         /// Commits, and walks the volume as of then: see [CheckedVolume].
         CheckedVolume check();
+        /// See [Volume#resize].
+        Resized resize(OptionalLong metadataBytes, OptionalLong dataBytes);
 
         /// Unmounts and commits everything, then returns; the process ends afterwards.
         void stop(boolean lazy);
@@ -131,13 +135,13 @@ final class AdminHttp implements AutoCloseable {
                 case "/status" -> new Answer(200, JSON, Json.pretty(control.status().toJson()) + "\n");
                 case "/health" -> health(control.status());
                 case "/ready" -> ready(control.status());
-                case "/mount", "/unmount", "/sync", "/check", "/stop" -> refusal(405, "want POST");
+                case "/mount", "/unmount", "/sync", "/check", "/stop", "/resize" -> refusal(405, "want POST");
                 case "/history" -> new Answer(200, JSON, Json.line(control.history(since(query(exchange)))) + "\n");
                 case "/" -> page(exchange);
                 default -> refusal(404, "there is no " + path);
             };
             case "POST" -> switch (path) {
-                case "/mount", "/unmount", "/sync", "/check", "/stop" -> authorized(exchange) ? order(path, query(exchange))
+                case "/mount", "/unmount", "/sync", "/check", "/stop", "/resize" -> authorized(exchange) ? order(path, query(exchange))
                         : refusal(403, "want the token of the state directory");
                 default -> refusal(404, "there is no " + path);
             };
@@ -154,9 +158,34 @@ final class AdminHttp implements AutoCloseable {
             case "/check" -> {
                 return new Answer(200, JSON, Json.pretty(control.check().toJson()) + "\n");
             }
+            case "/resize" -> {
+                return resized(control.resize(bytes(query, "meta"), bytes(query, "data")));
+            }
             default -> control.stop(lazy);
         }
         return new Answer(200, JSON, Json.line(Map.of("done", true)) + "\n");
+    }
+
+    private static OptionalLong bytes(Map<String, String> query, String name) {
+        var text = query.get(name);
+        if (text == null) return OptionalLong.empty();
+        try {
+            long bytes = Long.parseLong(text);
+            if (bytes >= 0) return OptionalLong.of(bytes);
+        } catch (NumberFormatException e) {
+            // said below
+        }
+        throw new IllegalArgumentException(name + "=" + text + ": want a number of bytes");
+    }
+
+    private static Answer resized(Resized resized) {
+        var json = new LinkedHashMap<String, Object>();
+        json.put("done", true);
+        json.put("metadata_blocks", resized.getMetadataBlocks());
+        json.put("metadata_blocks_before", resized.getMetadataBlocksBefore());
+        json.put("data_blocks", resized.getDataBlocks());
+        json.put("data_blocks_before", resized.getDataBlocksBefore());
+        return new Answer(200, JSON, Json.line(json) + "\n");
     }
 
     private static Path dir(Map<String, String> query) {

@@ -5,6 +5,7 @@ import dev.cairn.block.DeviceException;
 import dev.cairn.block.DeviceLabel;
 import dev.cairn.block.LocalDevice;
 import dev.cairn.block.VolumeDevices;
+import dev.cairn.proto.Resized;
 import dev.cairn.proto.SpaceReport;
 import dev.cairn.proto.VolumeGeometry;
 import dev.cairn.quorum.Fencing;
@@ -36,6 +37,7 @@ import java.util.function.ToDoubleFunction;
 final class LocalVolume implements Volume {
     private static final int DEFAULT_PART_OF_HEAP = 4;
     private static final int CHECKS_MAX = 5;
+    private static final Duration RESIZED_WITHIN = Duration.ofSeconds(20);
     /// A device that has worked without a failure for this long counts as well again.
     private static final Duration DEVICE_ERROR_HOLDS = Duration.ofMinutes(5);
 
@@ -95,13 +97,40 @@ final class LocalVolume implements Volume {
 
     private static QuorumNode.Settings quorumSettings(NodeConfig config, StateDirectory state, VolumeDevices devices) {
         var label = devices.label();
-        var geometry = VolumeGeometry.newBuilder().setFsid(label.fsid())
+        var geometry = geometry(label);
+        var slots = label.slots().stream().map(slot -> new QuorumSlot(slot.nr(), slot.address(), slot.port())).toList();
+        return new QuorumNode.Settings(label.fsid(), geometry, followers(devices), slots, config.slot().getAsInt(), state.journal(), ServerSettings.DEFAULT,
+                label.journalBorn(), () -> markJournalBorn(devices), Fencing.NONE_NEEDED, _ -> {}, ConfigFactory.empty());
+    }
+
+    private static VolumeGeometry geometry(DeviceLabel label) {
+        return VolumeGeometry.newBuilder().setFsid(label.fsid())
                 .setMetadataBlocks(label.metadata().blocks()).setMetadataFirst(label.metadata().firstUsableBlock())
                 .setDataBlocks(label.data().blocks()).setDataFirst(label.data().firstUsableBlock())
-                .build();
-        var slots = label.slots().stream().map(slot -> new QuorumSlot(slot.nr(), slot.address(), slot.port())).toList();
-        return new QuorumNode.Settings(label.fsid(), geometry, slots, config.slot().getAsInt(), state.journal(), ServerSettings.DEFAULT,
-                label.journalBorn(), () -> markJournalBorn(devices), Fencing.NONE_NEEDED, _ -> {}, ConfigFactory.empty());
+                .setDataZoneBlocks(label.dataAllocZoneBlocks()).build();
+    }
+
+    private static dev.cairn.quorum.VolumeDevices followers(VolumeDevices devices) {
+        return new dev.cairn.quorum.VolumeDevices() {
+            @Override
+            public VolumeGeometry capacity() {
+                try {
+                    return geometry(devices.label()).toBuilder().setMetadataBlocks(devices.metadata().capacityBlocks())
+                            .setDataBlocks(devices.data().capacityBlocks()).build();
+                } catch (DeviceException e) {
+                    throw new UncheckedIOException(e.getMessage(), e);
+                }
+            }
+
+            @Override
+            public void follow(VolumeGeometry geometry) {
+                try {
+                    devices.grow(geometry.getMetadataBlocks(), geometry.getDataBlocks());
+                } catch (DeviceException e) {
+                    throw new UncheckedIOException(e.getMessage(), e);
+                }
+            }
+        };
     }
 
     private static void markJournalBorn(VolumeDevices devices) {
@@ -246,6 +275,26 @@ final class LocalVolume implements Volume {
                 throw new IOException("interrupted", e);
             }
         }
+    }
+
+    @Override
+    public Resized resize(OptionalLong metadataBytes, OptionalLong dataBytes) throws IOException {
+        boolean whole = metadataBytes.isEmpty() && dataBytes.isEmpty();
+        return quorum.resize(blocks(devices.metadata(), metadataBytes, whole), blocks(devices.data(), dataBytes, whole), RESIZED_WITHIN);
+    }
+
+    private static long blocks(LocalDevice device, OptionalLong bytes, boolean whole) throws IOException {
+        if (whole) return device.capacityBlocks();
+        if (bytes.isEmpty() || bytes.getAsLong() == 0) return 0;
+        long blocks = bytes.getAsLong() / device.blockBytes();
+        // 0 blocks would mean: as it is.
+        if (blocks < device.blocks())
+            throw new IOException("%s: the volume uses %d blocks of %d bytes (%d bytes) of it and can only grow, not shrink to %d bytes"
+                    .formatted(device.name(), device.blocks(), device.blockBytes(), device.blocks() * device.blockBytes(), bytes.getAsLong()));
+        long capacity = device.capacityBlocks();
+        if (blocks > device.blocks() && blocks > capacity)
+            throw new IOException("%s: has %d bytes, fewer than %d: enlarge it first".formatted(device.name(), capacity * device.blockBytes(), bytes.getAsLong()));
+        return blocks;
     }
 
     @Override

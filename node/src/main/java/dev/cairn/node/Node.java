@@ -1,5 +1,6 @@
 package dev.cairn.node;
 
+import dev.cairn.proto.Resized;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -7,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import org.slf4j.Logger;
@@ -157,6 +159,20 @@ final class Node implements AdminHttp.Control, AutoCloseable {
         } catch (IOException e) {
             throw new IllegalStateException(e.getMessage(), e);
         }
+    }
+
+    @Override
+    public Resized resize(OptionalLong metadataBytes, OptionalLong dataBytes) {
+        Resized resized;
+        try {
+            resized = open().resize(metadataBytes, dataBytes);
+        } catch (IOException e) {
+            throw new IllegalStateException(e.getMessage(), e);
+        }
+        if (resized.getMetadataBlocks() != resized.getMetadataBlocksBefore() || resized.getDataBlocks() != resized.getDataBlocksBefore())
+            LOG.info("the volume has grown from {} to {} metadata blocks and from {} to {} data blocks", resized.getMetadataBlocksBefore(),
+                    resized.getMetadataBlocks(), resized.getDataBlocksBefore(), resized.getDataBlocks());
+        return resized;
     }
 
     @Override

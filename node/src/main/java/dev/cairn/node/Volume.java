@@ -1,5 +1,6 @@
 package dev.cairn.node;
 
+import dev.cairn.proto.Resized;
 import dev.cairn.proto.SpaceReport;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -35,6 +36,10 @@ interface Volume {
 
     /// Walks everything that is committed by now.
     CheckedVolume check() throws IOException;
+
+    /// Grows what the volume uses of its devices to so many bytes, rounded down to blocks; one that is not named stays as it
+    /// is, and without any both grow to the size that the devices have.
+    Resized resize(OptionalLong metadataBytes, OptionalLong dataBytes) throws IOException;
 
     /// Ends the quorum slot and closes the devices; the mounts have gone before.
     void close() throws IOException;

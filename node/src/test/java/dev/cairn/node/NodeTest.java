@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.typesafe.config.ConfigFactory;
+import dev.cairn.proto.Resized;
 import dev.cairn.proto.Space;
 import dev.cairn.proto.SpaceReport;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
@@ -59,6 +60,11 @@ class NodeTest {
         }
         @Override public void sync() { told.add("sync"); }
         @Override public CheckedVolume check() { return new CheckedVolume(java.util.Map.of(), List.of(), 0); }
+        @Override public Resized resize(OptionalLong metadataBytes, OptionalLong dataBytes) throws IOException {
+            if (dataBytes.isPresent() && dataBytes.getAsLong() < 4096) throw new IOException("it can only grow");
+            told.add("resize " + metadataBytes + " " + dataBytes);
+            return Resized.newBuilder().setMetadataBlocks(200).setMetadataBlocksBefore(100).setDataBlocks(7).setDataBlocksBefore(7).build();
+        }
         @Override public void close() { closed = true; }
     }
 

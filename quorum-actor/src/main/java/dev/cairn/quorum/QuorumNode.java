@@ -3,15 +3,21 @@ package dev.cairn.quorum;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
 import dev.cairn.proto.ServerSnapshot;
+import dev.cairn.proto.Resize;
+import dev.cairn.proto.Resized;
+import dev.cairn.proto.ServerReply;
+import dev.cairn.proto.ServerRequest;
 import dev.cairn.proto.VolumeGeometry;
 import dev.cairn.quorum.ServerStatus.Phase;
 import dev.cairn.quorum.journal.JournalExtension;
 import dev.cairn.quorum.journal.JournalPeer;
 import dev.cairn.quorum.journal.RatisJournal;
+import dev.cairn.transaction.ServerProtocol;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -35,6 +41,7 @@ import org.apache.pekko.actor.typed.Behavior;
 import org.apache.pekko.actor.typed.javadsl.Adapter;
 import org.apache.pekko.actor.typed.javadsl.AskPattern;
 import org.apache.pekko.actor.typed.javadsl.Behaviors;
+import org.apache.pekko.actor.typed.receptionist.Receptionist;
 import org.apache.pekko.cluster.sharding.typed.ShardedDaemonProcessSettings;
 import org.apache.pekko.cluster.sharding.typed.javadsl.ShardedDaemonProcess;
 import org.apache.pekko.cluster.typed.Cluster;
@@ -49,6 +56,7 @@ public final class QuorumNode {
     private static final Logger LOG = LoggerFactory.getLogger(QuorumNode.class);
     private static final Duration JOURNAL_TIMEOUT = Duration.ofSeconds(10), LOOK_TIMEOUT = Duration.ofSeconds(30);
 
+    /// @param geometry        as the labels have it; `devices` hears what the journal says
     /// @param slots           of the volume, as its labels say
     /// @param self            number of the slot that this node takes
     /// @param journalDirectory for this slot's share of the journal; fsync must be honest there
@@ -56,12 +64,13 @@ public final class QuorumNode {
     /// @param markJournalBorn see [ServerEntity.Settings]
     /// @param listener        hears of each [ServerStatus] while this slot hosts the server; must not block
     /// @param overrides       of any setting of the actor system; usually empty
-    public record Settings(long fsid, VolumeGeometry geometry, List<QuorumSlot> slots, int self, Path journalDirectory,
+    public record Settings(long fsid, VolumeGeometry geometry, VolumeDevices devices, List<QuorumSlot> slots, int self, Path journalDirectory,
             ServerSettings server, boolean journalBorn, Runnable markJournalBorn, Fencing fencing,
             Consumer<ServerStatus> listener, Config overrides) {
         public Settings {
             slots = List.copyOf(slots);
             Objects.requireNonNull(geometry);
+            Objects.requireNonNull(devices);
             Objects.requireNonNull(journalDirectory);
             int numbers = new HashSet<>(slots.stream().map(QuorumSlot::number).toList()).size();
             if (numbers != slots.size()) throw new IllegalArgumentException("two slots have the same number: " + slots);
@@ -122,7 +131,8 @@ public final class QuorumNode {
             var lease = settings.single() ? AnswerLease.ALWAYS : new JournalLease(opening, settings.fsid);
             var server = new AtomicReference<ActorRef<ServerEntity.Command>>();
             ShardedDaemonProcess.get(system).init(ServerEntity.Command.class, "cairn-server", 1,
-                    _ -> knownIn(server, ServerEntity.create(new ServerEntity.Settings(settings.fsid, settings.geometry, settings.self,
+                    _ -> knownIn(server, ServerEntity.create(new ServerEntity.Settings(settings.fsid, settings.geometry,
+                            settings.devices, settings.self,
                             settings.server, settings.journalBorn, settings.markJournalBorn, settings.fencing,
                             status -> node.thenAccept(started -> started.hear(status))), lease)),
                     ShardedDaemonProcessSettings.create(system).withRole("quorum"), Optional.of(ServerEntity.Stop.STOP));
@@ -217,6 +227,39 @@ public final class QuorumNode {
         var hosted = server.get();
         if (hosted == null) return CompletableFuture.failedFuture(new QuorumException("this slot does not host the server"));
         return AskPattern.ask(hosted, ServerEntity.Look::new, LOOK_TIMEOUT, system.scheduler());
+    }
+
+    /// Asks the server, wherever it is, to let the volume use so many blocks of its devices (0: as many as it does). The open
+    /// devices and their labels have followed when the answer comes.
+    ///
+    /// @throws QuorumException with the server's words when it refuses, or when no server answers
+    public Resized resize(long metadataBlocks, long dataBlocks, Duration within) {
+        // Whoever asks is no mount: a name of its own brings the answer back. Asked twice it changes nothing more.
+        var request = ServerRequest.newBuilder().setProtocol(ServerCore.PROTOCOL).setFsid(settings.fsid)
+                .setRid(new SecureRandom().nextLong()).setRequestNr(1)
+                .setResize(Resize.newBuilder().setMetadataBlocks(metadataBlocks).setDataBlocks(dataBlocks)).build();
+        var key = ServerProtocol.serviceKey(settings.fsid);
+        var asked = AskPattern.<Receptionist.Command, Receptionist.Listing>ask(system.receptionist(),
+                replyTo -> Receptionist.find(key, replyTo), within, system.scheduler()).thenCompose(listing -> {
+                    var server = listing.getServiceInstances(key).stream().findFirst()
+                            .orElseThrow(() -> new QuorumException("no server serves the volume at the moment; try again"));
+                    return AskPattern.<ServerProtocol.FromMount, ServerProtocol.ToMount>ask(server,
+                            replyTo -> new ServerProtocol.FromMount(request, replyTo), within, system.scheduler());
+                });
+        ServerReply reply;
+        try {
+            reply = asked.toCompletableFuture().get(2 * within.toMillis(), TimeUnit.MILLISECONDS).message().getReply();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new QuorumException("interrupted", e);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof QuorumException why) throw why;
+            throw new QuorumException("the server has not answered: it may have carried it out or not; asking again does no harm", e.getCause());
+        } catch (TimeoutException e) {
+            throw new QuorumException("the server has not answered: it may have carried it out or not; asking again does no harm", e);
+        }
+        if (reply.hasRefused()) throw new QuorumException(reply.getRefused().getWhy());
+        return reply.getResized();
     }
 
     /// Done when the actor system has ended: by [#stop], or because this side of a split was downed. In the latter case

@@ -15,6 +15,8 @@ import dev.cairn.proto.Refused;
 import dev.cairn.proto.RegisterMount;
 import dev.cairn.proto.ReleaseLock;
 import dev.cairn.proto.RevokeLock;
+import dev.cairn.proto.Resize;
+import dev.cairn.proto.Resized;
 import dev.cairn.proto.ServerEvent;
 import dev.cairn.proto.ServerMessage;
 import dev.cairn.proto.ServerReply;
@@ -23,6 +25,7 @@ import dev.cairn.proto.VolumeGeometry;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /// Decides what the server answers: state and request in, [Decision] out; no clock, no I/O, no threads.
 ///
@@ -41,6 +44,7 @@ public final class ServerCore {
 
     private final ServerState state;
     private final ServerSettings settings;
+    private final Supplier<VolumeGeometry> capacity;
     private final LockTable locks = new LockTable();
     private final Step.Seqs seqs = new Step.Seqs();
     private final Checks checks;
@@ -50,9 +54,16 @@ public final class ServerCore {
     private long lastTick;
     private long lastRevokes;
 
+    /// For a volume that does not grow.
     public ServerCore(ServerState state, ServerSettings settings) {
+        this(state, settings, state::geometry);
+    }
+
+    /// @param capacity how large the devices are, in blocks, at the moment it is asked
+    ServerCore(ServerState state, ServerSettings settings, Supplier<VolumeGeometry> capacity) {
         this.state = state;
         this.settings = settings;
+        this.capacity = capacity;
         checks = new Checks(state);
         merges = new MergeDesk(state, checks);
     }
@@ -66,7 +77,7 @@ public final class ServerCore {
         if (!state.initialized())
             step.emit(ServerEvent.newBuilder().setVolumeInitialized(
                     ServerEvent.VolumeInitialized.newBuilder().setGeometry(geometry)));
-        else if (!state.geometry().equals(geometry))
+        else if (!mayHaveGrown(geometry))
             throw new IllegalStateException("the journal is of a volume with\n%s, but the devices' labels say\n%s"
                     .formatted(state.geometry(), geometry));
         step.emit(ServerEvent.newBuilder().setTermStarted(
@@ -80,6 +91,15 @@ public final class ServerCore {
         return step.decision();
     }
 
+    /// The journal is ahead of the labels when the server ended between the two. Labels that are ahead of the journal are of
+    /// a journal that has lost its end: what it gave away then is not known any more.
+    private boolean mayHaveGrown(VolumeGeometry labels) {
+        var ours = state.geometry();
+        return labels.getFsid() == ours.getFsid() && labels.getMetadataFirst() == ours.getMetadataFirst()
+                && labels.getDataFirst() == ours.getDataFirst() && labels.getMetadataBlocks() <= ours.getMetadataBlocks()
+                && labels.getDataBlocks() <= ours.getDataBlocks();
+    }
+
     public Decision decide(ServerRequest request, long nowNanos) {
         var step = new Step(state, seqs);
         long rid = request.getRid(), nr = request.getRequestNr();
@@ -91,6 +111,8 @@ public final class ServerCore {
             step.reply(rid, nr, ServerReply.newBuilder().setManifest(state.manifest()));
         else if (request.hasGetSpaceReport())
             step.reply(rid, nr, ServerReply.newBuilder().setSpaceReport(state.report()));
+        else if (request.hasResize())
+            resize(step, request, request.getResize());
         else if (request.hasRegisterMount() && !state.mounts().containsKey(rid))
             register(step, request, request.getRegisterMount(), nowNanos);
         else if (state.mounts().containsKey(rid))
@@ -262,6 +284,34 @@ public final class ServerCore {
         // An answer that gave nothing can be given anew: a full volume is asked often, and that costs no journal.
         if (grant.getMetadataCount() + grant.getDataCount() > 0) step.keep(rid, nr, reply);
         step.reply(rid, nr, reply);
+    }
+
+    /// From an operator. The sizes are absolute, so a repeat finds nothing to do and needs no answer kept.
+    private void resize(Step step, ServerRequest request, Resize resize) {
+        var before = state.geometry();
+        long metadata = resize.getMetadataBlocks() == 0 ? before.getMetadataBlocks() : resize.getMetadataBlocks();
+        long data = resize.getDataBlocks() == 0 ? before.getDataBlocks() : resize.getDataBlocks();
+        var has = capacity.get();
+        var wrong = wrongSize("metadata", metadata, before.getMetadataBlocks(), has.getMetadataBlocks());
+        if (wrong == null) wrong = wrongSize("data", data, before.getDataBlocks(), has.getDataBlocks());
+        if (wrong != null) {
+            invalid(step, request, wrong);
+            return;
+        }
+        if (metadata != before.getMetadataBlocks() || data != before.getDataBlocks()) {
+            step.emit(ServerEvent.newBuilder().setVolumeGrown(
+                    ServerEvent.VolumeGrown.newBuilder().setMetadataBlocks(metadata).setDataBlocks(data)));
+            step.pushGrowth();
+        }
+        step.reply(request.getRid(), request.getRequestNr(), ServerReply.newBuilder().setResized(Resized.newBuilder()
+                .setMetadataBlocks(metadata).setDataBlocks(data)
+                .setMetadataBlocksBefore(before.getMetadataBlocks()).setDataBlocksBefore(before.getDataBlocks())));
+    }
+
+    private static String wrongSize(String kind, long wanted, long now, long capacity) {
+        if (wanted < now) return "the volume uses %d blocks of the %s device and cannot do with %d: it can only grow".formatted(now, kind, wanted);
+        if (wanted > now && wanted > capacity) return "the %s device has %d blocks, fewer than %d: enlarge it first".formatted(kind, capacity, wanted);
+        return null;
     }
 
     // ---- leases

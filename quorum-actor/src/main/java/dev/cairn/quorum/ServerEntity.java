@@ -65,12 +65,14 @@ public final class ServerEntity extends AbstractBehavior<ServerEntity.Command> {
     record TermRefused(String why) implements Command {}
 
     /// @param journalBorn     what the volume's label says: its journal has held the volume's first event
+    /// @param devices         hears what the journal says about the volume's size
     /// @param markJournalBorn writes that into the label; called on the term's thread once the event is persisted
     /// @param listener        hears of every [ServerStatus], on the entity's thread: must not block
-    public record Settings(long fsid, VolumeGeometry geometry, int slot, ServerSettings server, boolean journalBorn,
-            Runnable markJournalBorn, Fencing fencing, Consumer<ServerStatus> listener) {
+    public record Settings(long fsid, VolumeGeometry geometry, VolumeDevices devices, int slot, ServerSettings server,
+            boolean journalBorn, Runnable markJournalBorn, Fencing fencing, Consumer<ServerStatus> listener) {
         public Settings {
             Objects.requireNonNull(geometry);
+            Objects.requireNonNull(devices);
             Objects.requireNonNull(server);
             Objects.requireNonNull(markJournalBorn);
             Objects.requireNonNull(fencing);

@@ -78,6 +78,7 @@ public final class ServerState {
                 var answered = event.getAnswered();
                 mount(answered.getRid()).keep(answered.getKept().getRequestNr(), answered.getKept().getReply());
             }
+            case VOLUME_GROWN -> grow(event.getVolumeGrown());
             case BODY_NOT_SET -> throw new IllegalStateException(
                     "event %d is of a kind that this version does not know".formatted(event.getNr()));
         }
@@ -87,6 +88,11 @@ public final class ServerState {
     private void initialize(VolumeGeometry made) {
         geometry = made;
         pools = new SpacePools(made.getMetadataBlocks(), made.getMetadataFirst(), made.getDataBlocks(), made.getDataFirst());
+    }
+
+    private void grow(ServerEvent.VolumeGrown grown) {
+        pools.grow(grown.getMetadataBlocks(), grown.getDataBlocks());
+        geometry = geometry.toBuilder().setMetadataBlocks(grown.getMetadataBlocks()).setDataBlocks(grown.getDataBlocks()).build();
     }
 
     private void join(ServerEvent.MountJoined joined) {

@@ -160,8 +160,9 @@ final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEv
                     .formatted(settings.fsid())));
             return Effect().stop();
         }
-        core = new ServerCore(state, settings.server());
+        core = new ServerCore(state, settings.server(), settings.devices()::capacity);
         var decision = core.startTerm(settings.geometry(), settings.slot(), System.nanoTime());
+        settings.devices().follow(state.geometry());
         return Effect().persist(decision.events()).thenRun(begun -> {
             // Before anything is served: a volume that has given away space must not look unborn.
             if (!journalBorn) settings.markJournalBorn().run();
@@ -201,6 +202,8 @@ final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEv
     }
 
     private void done(ServerState state, Decision decision, boolean tick) {
+        // Before anybody hears of new blocks. A failure ends the term, and the next one begins with this.
+        if (decision.events().stream().anyMatch(ServerEvent::hasVolumeGrown)) settings.devices().follow(state.geometry());
         send(decision.sends());
         decision.fenced().forEach(mounts::remove);
         front.tell(new ServerEntity.BatchDone(context.getSelf(),

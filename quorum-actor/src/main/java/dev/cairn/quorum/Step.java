@@ -8,6 +8,7 @@ import dev.cairn.proto.ServerEvent;
 import dev.cairn.proto.ServerMessage;
 import dev.cairn.proto.ServerReply;
 import dev.cairn.proto.SpaceGrant;
+import dev.cairn.proto.VolumeGrew;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -100,7 +101,8 @@ final class Step {
         var policy = pools.policy();
         var grantedMetadata = new ArrayList<Extent>();
         List<Extent> grantedData = List.of();
-        if (data) grantedData = pools.chooseData(policy.dataTarget() - pools.dataShare(holder).blocks(), GRANT_EXTENTS_MAX);
+        if (data) grantedData = pools.chooseData(holder, policy.dataTarget() - pools.dataShare(holder).blocks(),
+                GRANT_EXTENTS_MAX, state.geometry().getDataZoneBlocks());
         if (metadata) {
             // Merging is what brings space back, so its jobs come first: mounts never get the last blocks.
             long spare = pools.metadataFreeBlocks() - policy.mergeFloor();
@@ -132,6 +134,12 @@ final class Step {
     private void grant(long rid, List<Extent> metadata, List<Extent> data) {
         emit(ServerEvent.newBuilder().setSpaceGranted(ServerEvent.SpaceGranted.newBuilder().setRid(rid)
                 .addAllMetadata(Runs.messages(metadata)).addAllData(Runs.messages(data))));
+    }
+
+    /// Tells every mount to ask how much there is.
+    void pushGrowth() {
+        for (long rid : state.mounts().keySet())
+            send(rid, ServerMessage.newBuilder().setVolumeGrew(VolumeGrew.getDefaultInstance()));
     }
 
     void swapIfDue() {

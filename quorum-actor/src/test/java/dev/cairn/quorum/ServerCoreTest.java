@@ -11,6 +11,7 @@ import dev.cairn.proto.LockName;
 import dev.cairn.proto.Refused;
 import dev.cairn.proto.RegisterMount;
 import dev.cairn.proto.Refill;
+import dev.cairn.proto.Resize;
 import dev.cairn.proto.RunRef;
 import dev.cairn.proto.ServerEvent;
 import dev.cairn.proto.ServerMessage;
@@ -63,6 +64,40 @@ class ServerCoreTest {
     void a_journal_of_another_volume_is_not_taken_over() {
         assertThatThrownBy(() -> new ServerCore(state, ServerSettings.DEFAULT)
                 .startTerm(GEOMETRY.toBuilder().setFsid(78).build(), 0, now)).isInstanceOf(IllegalStateException.class);
+    }
+
+    @Test
+    void a_volume_grows_by_one_event_and_only_as_far_as_its_devices_reach() {
+        var capacity = GEOMETRY.toBuilder().setMetadataBlocks(2048).setDataBlocks(9000).build();
+        var grown = new ServerState();
+        var server = new ServerCore(grown, ServerSettings.DEFAULT, () -> capacity);
+        server.startTerm(GEOMETRY, 0, now);
+        server.decide(request(1, 1).setRegisterMount(RegisterMount.newBuilder().setNodeId("a").setNodeIncarnation(1)).build(), now);
+        for (var wrong : List.of(Resize.newBuilder().setMetadataBlocks(1000), Resize.newBuilder().setDataBlocks(1),
+                Resize.newBuilder().setMetadataBlocks(1500).setDataBlocks(9001), Resize.newBuilder().setMetadataBlocks(-1))) {
+            var decision = server.decide(request(99, 1).setResize(wrong).build(), now);
+            assertThat(decision.events()).isEmpty();
+            assertThat(decision.sends().getFirst().getReply().hasRefused()).isTrue();
+        }
+        var before = grown.report();
+        for (int round = 0; round < 2; round++) {
+            var decision = server.decide(request(99, 1).setResize(Resize.newBuilder().setMetadataBlocks(2000)).build(), now);
+            assertThat(decision.events()).hasSize(1 - round);
+            assertThat(decision.sends().stream().filter(ServerMessage::hasVolumeGrew).map(ServerMessage::getRid).toList())
+                    .isEqualTo(round == 0 ? List.of(1L) : List.of());
+            var reply = decision.sends().getLast();
+            assertThat(reply.getRid()).isEqualTo(99);
+            assertThat(reply.getReply().getResized().getMetadataBlocks()).isEqualTo(2000);
+            assertThat(reply.getReply().getResized().getDataBlocks()).isEqualTo(8192);
+        }
+        assertThat(grown.report().getMetadata().getTotal()).isEqualTo(2000);
+        assertThat(grown.report().getMetadata().getUsed()).isEqualTo(before.getMetadata().getUsed());
+        assertThat(grown.report().getMetadata().getFree()).isGreaterThan(before.getMetadata().getFree());
+        grown.verify();
+        // After a crash the labels may still be behind; labels that are ahead belong to a journal that lost its end.
+        new ServerCore(grown, ServerSettings.DEFAULT, () -> capacity).startTerm(GEOMETRY, 0, now);
+        assertThatThrownBy(() -> new ServerCore(grown, ServerSettings.DEFAULT, () -> capacity)
+                .startTerm(capacity, 0, now)).isInstanceOf(IllegalStateException.class);
     }
 
     @Test

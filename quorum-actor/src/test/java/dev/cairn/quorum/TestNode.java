@@ -39,7 +39,7 @@ final class TestNode implements AutoCloseable {
     }
 
     TestNode(Path directory, boolean journalBorn, int port) {
-        node = QuorumNode.start(new QuorumNode.Settings(FSID, GEOMETRY, List.of(new QuorumSlot(0, "127.0.0.1", port)), 0,
+        node = QuorumNode.start(new QuorumNode.Settings(FSID, GEOMETRY, VolumeDevices.fixed(GEOMETRY), List.of(new QuorumSlot(0, "127.0.0.1", port)), 0,
                 directory, ServerSettings.DEFAULT, journalBorn, markedBorn::incrementAndGet, Fencing.NONE_NEEDED,
                 statuses::add, ConfigFactory.parseString("pekko.actor.serialize-messages = on")));
     }

@@ -178,6 +178,7 @@ final class ServerLink {
             case MANIFEST_DELTA -> manifestChanged(message.getManifestDelta());
             case REVOKE_LOCK -> revoke(message.getRevokeLock());
             case MERGE_AVAILABLE -> claimMerge();
+            case VOLUME_GREW -> refill();     // the answer brings the new totals, and takes back a flag
             case BODY_NOT_SET -> log.warn("the server sent a message that this version does not know");
         }
     }

@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
                 MkfsCommand.class, NodeCommand.class, MountCommand.class, UmountCommand.class,
                 DfCommand.class, StatCommand.class, FiemapCommand.class, WalkInodesCommand.class, InoPathCommand.class, SyncCommand.class,
                 CheckCommand.class,
+                ResizeCommand.class,
                 TrainCommand.class})
 public final class Cairn implements Callable<Integer> {
     public static final int OK = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3;

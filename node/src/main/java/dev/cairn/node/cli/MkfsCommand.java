@@ -33,6 +33,10 @@ final class MkfsCommand extends Cairn.Subcommand {
     @Option(names = {"-d", "--data-size"}, paramLabel = "SIZE", description = "Use only this much of DATA.")
     String dataSize;
 
+    @Option(names = {"-z", "--data-zone"}, paramLabel = "BLOCKS", defaultValue = "0",
+            description = "Divide DATA into zones of so many 4 KiB blocks; each mount fills zones of its own while there are any. Default: no zones.")
+    long zoneBlocks;
+
     @Option(names = {"-A", "--allow-small"}, description = "Accept devices too small for the reserve of a few mounts: META below 256M, DATA below 64M.")
     boolean allowSmall;
 
@@ -53,7 +57,7 @@ final class MkfsCommand extends Cairn.Subcommand {
         var parsed = slots.stream().map(this::slot).toList();
         var metaPath = environment().absolute(meta);
         var dataPath = environment().absolute(data);
-        var request = new FormatRequest(metaPath, dataPath, size("-m", metaSize), size("-d", dataSize), parsed,
+        var request = new FormatRequest(metaPath, dataPath, size("-m", metaSize), size("-d", dataSize), parsed, zoneBlocks,
                 META_BYTES_MIN, DATA_BYTES_MIN, allowSmall, force);
         VolumeFormat.Formatted made;
         try {

@@ -64,7 +64,7 @@ final class NewVolume {
         sparse(data, dataBytes);
         try {
             VolumeFormat.format(new FormatRequest(meta, data, OptionalLong.empty(), OptionalLong.empty(),
-                    List.of(new QuorumSlot(0, LOOPBACK, freePort())), 0, 0, true, true));
+                    List.of(new QuorumSlot(0, LOOPBACK, freePort())), 0, 0, 0, true, true));
         } catch (VolumeFormatException e) {
             Files.deleteIfExists(meta);
             Files.deleteIfExists(data);

@@ -3,6 +3,7 @@ package dev.cairn.node.cli;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigException;
 import com.typesafe.config.ConfigFactory;
+import dev.cairn.node.RunningNodes;
 import dev.cairn.node.StateDirectory;
 import java.io.IOException;
 import java.net.HttpURLConnection;
@@ -11,7 +12,10 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
 
 /// Talks to a running node through its admin HTTP. (HttpURLConnection because it starts in a tenth of the time of the
 /// newer client, and a command lives no longer than that.)
@@ -22,6 +26,15 @@ final class NodePort {
 
     NodePort(StateDirectory.Running node) {
         this.node = node;
+    }
+
+    /// The node of this user that serves the mount at `dir`.
+    static Optional<StateDirectory> serving(Environment environment, Path dir) throws IOException {
+        for (var node : RunningNodes.of(environment.variables()).list()) {
+            var running = node.running();
+            if (running.isPresent() && new NodePort(running.get()).servedMounts().contains(dir)) return Optional.of(node);
+        }
+        return Optional.empty();
     }
 
     record Answer(int code, String body) {
@@ -53,6 +66,14 @@ final class NodePort {
 
     void unmount(Path dir, boolean lazy, Duration within) throws IOException {
         order("/unmount?dir=" + encoded(dir) + "&lazy=" + lazy, within);
+    }
+
+    /// The node's answer: block counts now and before.
+    Config resize(OptionalLong metadataBytes, OptionalLong dataBytes, Duration within) throws IOException {
+        var query = new ArrayList<String>();
+        if (metadataBytes.isPresent()) query.add("meta=" + metadataBytes.getAsLong());
+        if (dataBytes.isPresent()) query.add("data=" + dataBytes.getAsLong());
+        return order("/resize" + (query.isEmpty() ? "" : "?" + String.join("&", query)), within).json();
     }
 
     void stop(boolean lazy, Duration within) throws IOException {

@@ -2,13 +2,10 @@ package dev.cairn.node.cli;
 
 import dev.cairn.node.MountTable;
 import dev.cairn.node.NodeConfig;
-import dev.cairn.node.RunningNodes;
-import dev.cairn.node.StateDirectory;
 import java.io.IOException;
 import java.net.SocketTimeoutException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -32,7 +29,7 @@ final class UmountCommand extends Cairn.Subcommand {
         if (timeoutSeconds < 1) throw usage("--timeout is " + timeoutSeconds + ": want at least 1");
         var dir = environment().absolute(dirArgument);
         var within = Duration.ofSeconds(timeoutSeconds);
-        var node = nodeOf(dir);
+        var node = NodePort.serving(environment(), dir);
         if (node.isEmpty()) {
             if (StaleMounts.detach(dir)) return Cairn.OK;
             throw new CommandFailure(MountTable.read().cairnAt(dir)
@@ -54,13 +51,5 @@ final class UmountCommand extends Cairn.Subcommand {
         if (ends && !progress.await(within, () -> "waiting for the node to end", () -> !node.get().nodeAlive()))
             throw new CommandFailure(dir + " is unmounted and committed, but its node is still stopping, see " + node.get().log());
         return Cairn.OK;
-    }
-
-    private Optional<StateDirectory> nodeOf(Path dir) throws IOException {
-        for (var node : RunningNodes.of(environment().variables()).list()) {
-            var running = node.running();
-            if (running.isPresent() && new NodePort(running.get()).servedMounts().contains(dir)) return Optional.of(node);
-        }
-        return Optional.empty();
     }
 }
