@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.RandomAccessFile;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 
@@ -18,6 +19,10 @@ class ResizeTest {
         }
     }
 
+    private static int write(String mount) {
+        return TestVolume.run(Duration.ofSeconds(30), Map.of(), "dd", "if=/dev/zero", "of=" + mount + "/big", "bs=1M", "count=80").code();
+    }
+
     @Test
     void a_full_volume_goes_on_after_growing_and_remembers_it_after_a_kill() throws Exception {
         try (var volume = TestVolume.create("256M", "64M")) {
@@ -28,15 +33,14 @@ class ResizeTest {
                 assertThat(refused.err()).contains(wrong[2]);
             }
             assertThat(TestVolume.cairn("resize", mount).orFail().out()).contains("as before");
-            assertThat(TestVolume.run(Duration.ofSeconds(30), java.util.Map.of(), "fallocate", "-l", "80M", mount + "/big").code()).isNotZero();
+            assertThat(write(mount)).isNotZero();
 
-            enlarge(volume.state.resolve("data"), 128 * MIB);
-            enlarge(volume.state.resolve("meta"), 320 * MIB);
+            enlarge(volume.state.resolve("data.img"), 128 * MIB);
+            enlarge(volume.state.resolve("meta.img"), 320 * MIB);
             TestVolume.cairn("resize", "-d", "100M", mount).orFail();
             Awaitility.await().atMost(Duration.ofSeconds(5)).untilAsserted(() -> assertThat(volume.df("Data", "total")).isEqualTo(25_600));
             assertThat(volume.df("MetaData", "total")).isEqualTo(4096);
-            Awaitility.await().atMost(Duration.ofSeconds(5)).until(() -> TestVolume.run(Duration.ofSeconds(30), java.util.Map.of(),
-                    "fallocate", "-l", "80M", mount + "/big").code() == 0);
+            Awaitility.await().atMost(Duration.ofSeconds(5)).until(() -> write(mount) == 0);
             volume.sync();
             TestVolume.cairn("resize", mount).orFail();
             Awaitility.await().atMost(Duration.ofSeconds(5)).untilAsserted(() -> assertThat(volume.df("MetaData", "total")).isEqualTo(5120));
