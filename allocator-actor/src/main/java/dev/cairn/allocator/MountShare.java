@@ -46,22 +46,18 @@ public final class MountShare {
         metadataLow = grant.getMetadataLow();
         dataLow = grant.getDataLow();
         why = grant.getWhy();
-        if (grant.hasReport()) {
-            report = grant.getReport();
-            dataInCommits = 0;
-            if (report.getMetadata().getTotal() > 0 && report.getData().getTotal() > 0) {
-                var policy = new ReservePolicy(report.getMetadata().getTotal(), report.getData().getTotal());
-                metadataLowMark = policy.metadataLowMark();
-                dataLowMark = policy.dataLowMark();
-                dataTarget = policy.dataTarget();
-            }
-        }
+        if (grant.hasReport()) reported(grant.getReport());
     }
 
-    /// The volume as of now, while no commit is on its way.
+    /// The volume as of now, while no commit is on its way. It may have grown.
     public void reported(SpaceReport newest) {
         report = newest;
         dataInCommits = 0;
+        if (newest.getMetadata().getTotal() == 0 || newest.getData().getTotal() == 0) return;
+        var policy = new ReservePolicy(newest.getMetadata().getTotal(), newest.getData().getTotal());
+        metadataLowMark = policy.metadataLowMark();
+        dataLowMark = policy.dataLowMark();
+        dataTarget = policy.dataTarget();
     }
 
     // ---- data

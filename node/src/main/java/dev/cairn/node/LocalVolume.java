@@ -285,7 +285,7 @@ final class LocalVolume implements Volume {
 
     private static long blocks(LocalDevice device, OptionalLong bytes, boolean whole) throws IOException {
         if (whole) return device.capacityBlocks();
-        if (bytes.isEmpty() || bytes.getAsLong() == 0) return 0;
+        if (bytes.isEmpty()) return 0;
         long blocks = bytes.getAsLong() / device.blockBytes();
         // 0 blocks would mean: as it is.
         if (blocks < device.blocks())

@@ -59,7 +59,7 @@ public final class ServerCore {
         this(state, settings, state::geometry);
     }
 
-    /// @param capacity how large the devices are, in blocks, at the moment it is asked
+    /// @param capacity how large the devices are, in blocks, at the moment it is asked: only when somebody wants them larger
     ServerCore(ServerState state, ServerSettings settings, Supplier<VolumeGeometry> capacity) {
         this.state = state;
         this.settings = settings;
@@ -291,7 +291,13 @@ public final class ServerCore {
         var before = state.geometry();
         long metadata = resize.getMetadataBlocks() == 0 ? before.getMetadataBlocks() : resize.getMetadataBlocks();
         long data = resize.getDataBlocks() == 0 ? before.getDataBlocks() : resize.getDataBlocks();
-        var has = capacity.get();
+        VolumeGeometry has;
+        try {
+            has = capacity.get();
+        } catch (RuntimeException e) {
+            invalid(step, request, e.getMessage());
+            return;
+        }
         var wrong = wrongSize("metadata", metadata, before.getMetadataBlocks(), has.getMetadataBlocks());
         if (wrong == null) wrong = wrongSize("data", data, before.getDataBlocks(), has.getDataBlocks());
         if (wrong != null) {

@@ -178,7 +178,7 @@ final class ServerLink {
             case MANIFEST_DELTA -> manifestChanged(message.getManifestDelta());
             case REVOKE_LOCK -> revoke(message.getRevokeLock());
             case MERGE_AVAILABLE -> claimMerge();
-            case VOLUME_GREW -> refill();     // the answer brings the new totals, and takes back a flag
+            case VOLUME_GREW -> volumeGrew();
             case BODY_NOT_SET -> log.warn("the server sent a message that this version does not know");
         }
     }
@@ -266,6 +266,13 @@ final class ServerLink {
         transactions.runs = transactions.runs.apply(delta);
         reportOld = true;
         if (delta.getRemovedRunIdsCount() > 0) transactions.cache.retain(transactions.runs);
+    }
+
+    // The answer brings the new totals, and takes a flag back. One that is on its way may have been decided before: the
+    // report is asked for in any case.
+    private void volumeGrew() {
+        reportOld = true;
+        if (registered && !ended) refill();
     }
 
     void askManifest() {
