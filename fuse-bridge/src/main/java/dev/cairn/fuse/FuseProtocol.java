@@ -28,6 +28,11 @@ final class FuseProtocol {
     static final int OUT_HEADER_BYTES = 16;
     static final int OUT_LEN = 0, OUT_ERROR = 4, OUT_UNIQUE = 8;
 
+    /// A message that answers nothing: its header has the code as its error, and no unique number.
+    static final int NOTIFY_INVAL_INODE = 2;
+    static final int NOTIFY_INVAL_INODE_NODE = 0, NOTIFY_INVAL_INODE_OFFSET = 8, NOTIFY_INVAL_INODE_LENGTH = 16,
+            NOTIFY_INVAL_INODE_BYTES = 24;
+
     static final int LOOKUP = 1, FORGET = 2, GETATTR = 3, SETATTR = 4, READLINK = 5, SYMLINK = 6, MKNOD = 8, MKDIR = 9,
             UNLINK = 10, RMDIR = 11, RENAME = 12, LINK = 13, OPEN = 14, READ = 15, WRITE = 16, STATFS = 17, RELEASE = 18,
             FSYNC = 20, SETXATTR = 21, GETXATTR = 22, LISTXATTR = 23, REMOVEXATTR = 24, FLUSH = 25, INIT = 26,

@@ -28,6 +28,8 @@ final class FuseRequest extends DataRequest {
     private boolean answered, inGate;
     // What the attempt that just ran says; valid when it was the last one. Taken note of in [#done], never before.
     long linked, unlinked, truncated;
+    /// Directories that have another parent now.
+    long moved, movedBack;
 
     FuseRequest(FuseSession session) {
         super(session);
@@ -169,7 +171,7 @@ final class FuseRequest extends DataRequest {
 
     private Next afterStage(On thread) {
         return switch (stage) {
-            case ANSWER -> afterAnswer();
+            case ANSWER -> afterAnswer(thread);
             case COMMIT -> ended(error);
             case PLAN_READ -> afterReadPlan(thread);
             case PLAN_WRITE -> afterWritePlan(thread);
@@ -181,8 +183,13 @@ final class FuseRequest extends DataRequest {
         };
     }
 
-    private Next afterAnswer() {
+    private Next afterAnswer(On thread) {
         if (error == null) {
+            if (moved != 0 || movedBack != 0) {
+                if (thread == On.COORDINATOR) return Next.ELSEWHERE;
+                if (moved != 0) session.kernelCache.parentChanged(moved);
+                if (movedBack != 0) session.kernelCache.parentChanged(movedBack);
+            }
             if (opcode == FALLOCATE) progress += stepBytes;
             if (outcome == Outcome.AGAIN) return Next.SUBMIT;
         } else if (error == Errno.ENOENT && opcode == LOOKUP && session.cache.negativeSeconds() > 0) {
@@ -275,7 +282,7 @@ final class FuseRequest extends DataRequest {
     }
 
     private void forgetAttempt() {
-        linked = unlinked = truncated = 0;
+        linked = unlinked = truncated = moved = movedBack = 0;
         giveNothing();
     }
 

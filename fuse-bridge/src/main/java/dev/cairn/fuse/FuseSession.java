@@ -74,6 +74,7 @@ public final class FuseSession {
     final Submitter submitter;
     final CachePolicy cache;
     final ReplyEncoder encoder;
+    final KernelCache kernelCache;
     final KnownInodes known = new KnownInodes();
     final WriteGate gate = new WriteGate();
     final Reclaimer reclaimer;
@@ -166,6 +167,7 @@ public final class FuseSession {
         this.negotiated = negotiated;
         cache = settings.cache();
         encoder = new ReplyEncoder(cache);
+        kernelCache = new KernelCache(mount.fd());
         metrics = new FuseMetrics(registry, mount.point().toString(), known, transport());
         readersLeft = new AtomicInteger(readers());
         var count = new AtomicInteger();

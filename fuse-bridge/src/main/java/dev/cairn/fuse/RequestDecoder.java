@@ -208,8 +208,16 @@ final class RequestDecoder {
         r.need(namesAt);
         var from = r.name(namesAt);
         var to = r.name(namesAt + from.length + 1);
-        var replaced = fs.rename(tx, r.node, from, r.argU64(RENAME_NEW_DIR), to, flags, r.now);
+        long toDir = r.argU64(RENAME_NEW_DIR);
+        var replaced = fs.rename(tx, r.node, from, toDir, to, flags, r.now);
         if (replaced != null) lost(r, replaced);
+        if (toDir == r.node) return;
+        r.moved = directoryNumber(fs.lookup(tx, toDir, to));
+        if ((flags & FileSystem.RENAME_EXCHANGE) != 0) r.movedBack = directoryNumber(fs.lookup(tx, r.node, from));
+    }
+
+    private static long directoryNumber(Inode inode) {
+        return inode.isDirectory() ? inode.ino : 0;
     }
 
     private static void lost(FuseRequest r, Inode inode) {

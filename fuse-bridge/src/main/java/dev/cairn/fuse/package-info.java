@@ -6,7 +6,7 @@
 /// threads, [DataRequest] what takes several operations with I/O between them. [RequestDecoder] is the table from opcode
 /// to `FileSystem` call. [FuseProtocol] holds every offset and number of the protocol and nothing else, [ReplyEncoder]
 /// writes the structs of replies, [InitNegotiation] says which capabilities are asked for and why, [CachePolicy] how long
-/// the kernel may remember.
+/// the kernel may remember, [KernelCache] makes it forget.
 ///
 /// Requests travel by one of two ways ([Transport]), and a [ReplyLine] is where one came from. Over /dev/fuse a
 /// [DeviceReader] reads and writes. Where the machine has fuse-over-io_uring switched on, the kernel has a queue for each

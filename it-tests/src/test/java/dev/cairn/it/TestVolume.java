@@ -29,7 +29,7 @@ public final class TestVolume implements AutoCloseable {
     private static final Path ROOT = repositoryRoot();
 
     private final Path base;
-    final Path state;
+    public final Path state;
     public final Path mount;
     private final String metaSize;
     private final String dataSize;

@@ -114,10 +114,31 @@ class ReaddirTest extends PosixTest {
         directory(root, "a", 0700);
         directory(root, "b", 0700);
         directory(root, "a/d", 0700);
+        file("a/d/f", 0600, "");
+        // Listed before each move: a cached listing must not keep the old parent.
+        isBelow("a", "d");
         ok(root.rename(at("a/d"), at("b/d")));
-        // Not listed before the move: the kernel's FUSE keeps a listing for as long as the directory has not changed,
-        // and does not count it as a change that the directory has another parent.
-        assertThat(dotDot("b/d")).isEqualTo(root.stat(at("b")).ino());
+        isBelow("b", "d");
+        ok(root.rename(at("b/d"), at("b/e")));
+        isBelow("b", "e");
+        ok(root.rename(at("b/e"), at("a/d")));
+        isBelow("a", "d");
+        directory(root, "b/e", 0700);
+        isBelow("b", "e");
+        ok(root.renameat2(at("a/d"), at("b/e"), RENAME_EXCHANGE));
+        isBelow("b", "e");
+        isBelow("a", "d");
+        assertThat(names(at("b/e"))).containsExactly("f");
+        int held = opened(at("b/e"), O_RDONLY | O_DIRECTORY);
+        ok(root.rename(at("b/e"), at("e")));
+        assertThat(all(held).stream().filter(entry -> entry.name().equals("..")).findAny().orElseThrow().ino()).isEqualTo(root.stat(dir).ino());
+        isBelow(".", "e");
+    }
+
+    private void isBelow(String parent, String name) {
+        long expected = root.stat(at(parent)).ino();
+        assertThat(dotDot(parent + "/" + name)).as("by readdir").isEqualTo(expected);
+        assertThat(root.stat(at(parent + "/" + name + "/..")).ino()).as("by stat").isEqualTo(expected);
     }
 
     private long dotDot(String name) {

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
 /// started when the first test asks and removed when the whole run is over.
 final class VolumeUnderTest implements BeforeAllCallback {
     private static String directory;
+    private static TestVolume volume;
 
     /// Kept in the store of the whole run, which closes it after the last test of all classes.
     private record Started(TestVolume volume) implements AutoCloseable {
@@ -35,6 +36,11 @@ final class VolumeUnderTest implements BeforeAllCallback {
         return directory;
     }
 
+    /// The volume that was started for the tests; null when they were given a directory.
+    static TestVolume volume() {
+        return volume;
+    }
+
     /// Whether the directory is the top of a mounted file system, and so shared with nobody.
     static boolean isMount() {
         var here = Posix.SELF.stat(directory);
@@ -45,8 +51,9 @@ final class VolumeUnderTest implements BeforeAllCallback {
     @Override
     public void beforeAll(ExtensionContext context) {
         directory = System.getProperty("cairn.posix.dir");
-        if (directory == null)
-            directory = context.getRoot().getStore(Namespace.create(VolumeUnderTest.class))
-                    .getOrComputeIfAbsent("volume", _ -> Started.now(), Started.class).volume().mount.toString();
+        if (directory != null) return;
+        volume = context.getRoot().getStore(Namespace.create(VolumeUnderTest.class))
+                .getOrComputeIfAbsent("volume", _ -> Started.now(), Started.class).volume();
+        directory = volume.mount.toString();
     }
 }

@@ -1,0 +1,38 @@
+package dev.cairn.fuse;
+
+import static dev.cairn.fuse.FuseProtocol.*;
+
+import java.lang.foreign.Arena;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Tells the kernel to forget what it has cached and would not notice by itself.
+final class KernelCache {
+    private static final Logger log = LoggerFactory.getLogger(KernelCache.class);
+
+    private final int fd;
+
+    KernelCache(int fd) {
+        this.fd = fd;
+    }
+
+    /// A directory has another parent. The kernel keeps a listing for as long as the directory's mtime stands, and `..` is
+    /// part of it; so the listing goes. Waits for a reader who is just being given the cached listing, so never call it on
+    /// the coordinator's thread: what that reader writes to may itself be a mapped file of this mount.
+    void parentChanged(long dir) {
+        try (var arena = Arena.ofConfined()) {
+            var out = arena.allocate(OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_BYTES, 8);
+            out.set(U32, OUT_LEN, (int) out.byteSize());
+            out.set(U32, OUT_ERROR, NOTIFY_INVAL_INODE);
+            out.set(U64, OUT_UNIQUE, 0);
+            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_NODE, dir);
+            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_OFFSET, 0);
+            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_LENGTH, 0);       // to the end
+            long result = Linux.write(Linux.errnoMemory(arena), fd, out, out.byteSize());
+            // ENOENT: the kernel does not know it.
+            if (result < 0 && result != -Linux.ENOENT && result != -Linux.ENODEV && result != -Linux.ECONNABORTED)
+                log.error("directory {} was moved; its cached `..` stays wrong until it changes or is forgotten: {}", dir,
+                        Linux.describe((int) -result));
+        }
+    }
+}
