@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.TreeMap;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
@@ -146,6 +147,71 @@ class ExtentSetTest {
         assertThat(set.toList()).isEqualTo(extents(bits));
         assertThat(set.extents()).isEqualTo(extents(bits).size());
         assertThat(ExtentSet.decode(set.encode())).isEqualTo(set);
+    }
+
+    /// Enough extents for several groups of leaves, spread unevenly, so that searches begin at wrong places: the set grows in
+    /// random order, is shaken, and is emptied again, which splits and joins all that there is to split and join.
+    @RepeatedTest(3)
+    void large_sets_are_what_a_sorted_map_is(RepetitionInfo run) {
+        var random = new SplittableRandom(run.getCurrentRepetition());
+        var model = new TreeMap<Long, Long>();
+        long at = 0;
+        for (int i = 0; i < 60_000; i++) {
+            at += 2 + (random.nextInt(50) == 0 ? random.nextLong(1L << (20 + random.nextInt(20))) : random.nextInt(8));
+            long length = 1 + random.nextInt(9);
+            model.put(at, length);
+            at += length;
+        }
+        long end = at;
+        var starts = new ArrayList<>(model.keySet());
+        java.util.Collections.shuffle(starts, new java.util.Random(run.getCurrentRepetition()));
+        var set = new ExtentSet();
+        for (long start : starts) set.add(start, model.get(start));
+        same(set, model);
+        assertThat(set.end()).isEqualTo(end);
+        for (int i = 0; i < 30_000; i++) {
+            long goal = random.nextInt(4) == 0 ? random.nextLong(end) : starts.get(random.nextInt(starts.size())) + random.nextInt(6);
+            long count = 1 + random.nextInt(9);
+            var floor = model.floorEntry(goal);
+            boolean whole = floor != null && floor.getKey() + floor.getValue() >= goal + count;
+            assertThat(set.contains(goal, count)).isEqualTo(whole);
+            var higher = model.higherKey(goal);
+            assertThat(set.overlaps(goal, count)).isEqualTo(floor != null && floor.getKey() + floor.getValue() > goal
+                    || higher != null && higher < goal + count);
+            var taken = set.takeUpTo(count, goal);
+            if (floor != null && floor.getKey() + floor.getValue() > goal) assertThat(taken.start()).isEqualTo(goal);
+            var from = model.floorEntry(taken.start());
+            assertThat(from.getKey() + from.getValue()).isGreaterThanOrEqualTo(taken.end());
+            if (random.nextInt(3) == 0) {
+                set.add(taken);
+                continue;
+            }
+            model.remove(from.getKey());
+            if (from.getKey() < taken.start()) model.put(from.getKey(), taken.start() - from.getKey());
+            if (taken.end() < from.getKey() + from.getValue()) model.put(taken.end(), from.getKey() + from.getValue() - taken.end());
+        }
+        same(set, model);
+        for (var entry : List.copyOf(model.entrySet())) if (random.nextInt(20) > 0) {
+            set.remove(entry.getKey(), entry.getValue());
+            model.remove(entry.getKey());
+        }
+        same(set, model);
+        while (!model.isEmpty()) {
+            long largest = model.values().stream().max(Long::compare).orElseThrow();
+            var first = model.entrySet().stream().filter(entry -> entry.getValue() == largest).findFirst().orElseThrow();
+            assertThat(set.take(1 << 20, 1)).containsExactly(new Extent(first.getKey(), largest));
+            model.remove(first.getKey());
+        }
+        assertThat(set.isEmpty()).isTrue();
+        assertThat(set.extents()).isZero();
+    }
+
+    private static void same(ExtentSet set, TreeMap<Long, Long> model) {
+        assertThat(set.extents()).isEqualTo(model.size());
+        assertThat(set.blocks()).isEqualTo(model.values().stream().mapToLong(Long::longValue).sum());
+        var list = new ArrayList<Extent>();
+        model.forEach((start, count) -> list.add(new Extent(start, count)));
+        assertThat(set.toList()).isEqualTo(list);
     }
 
     /// What is found depends on the blocks alone: a set that was built in another order answers the same.
