@@ -2,10 +2,19 @@ package dev.cairn.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.nio.file.Files;
+import com.typesafe.config.Config;
+import com.typesafe.config.ConfigFactory;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Pattern;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 
@@ -14,111 +23,184 @@ import org.junit.jupiter.api.Test;
 class SpaceTest {
     private static final boolean LONG = System.getProperty("cairn.long") != null;
     private static final int ROUNDS = LONG ? 10 : 1;
+    private static final long METADATA_BLOCKS = LONG ? 4096 : 1024, STEP = LONG ? 128 << 20 : 16 << 20;
+    /// What fills the metadata, one after the other. A volume that is full of empty files takes minutes to fill and to delete.
+    private static final List<String> KINDS = LONG ? List.of("xattrs", "files", "extents") : List.of("xattrs");
     /// Ten seconds are the promise; a machine that builds other things meanwhile is allowed more.
     private static final Duration BACK_WITHIN = Duration.ofSeconds(LONG ? 10 : 30);
+    /// A commit, and then being left alone for as long as tidying waits for.
+    private static final Duration SETTLED_WITHIN = Duration.ofSeconds(60);
+    /// As the policy has them: a refill is a 32nd of the metadata. Runs of a volume that is not tidy yet take a few blocks more.
+    private static final long REFILL = METADATA_BLOCKS / 32, UNTIDY = METADATA_BLOCKS / 64;
+    /// As the bridge counts files that can still be made.
+    private static final long FILES_PER_BLOCK = 64;
 
-    /// Four at once, each in a directory of its own, until ENOSPC; anything else is an error.
-    private static final String FILL = """
-            cat > "$1/../fill.py" <<'PY'
-            import os, sys, errno
-            kind, top = sys.argv[1], sys.argv[2]
-            os.makedirs(top, exist_ok=True)
-            n = 0
-            try:
-                while True:
-                    path = "%s/%d" % (top, n)
-                    fd = os.open(path, os.O_CREAT | os.O_WRONLY)
-                    try:
-                        if kind == "data":
-                            os.posix_fallocate(fd, 0, 32 << 20)
-                        elif kind == "xattrs":
-                            for k in range(4): os.setxattr(path, "user.%d" % k, os.urandom(60000))
-                    finally:
-                        os.close(fd)
-                    n += 1
-            except OSError as e:
-                if e.errno != errno.ENOSPC: raise
-            print(os.statvfs(top).f_ffree if kind != "data" else os.statvfs(top).f_bavail)
-            PY
-            pids=
-            for d in a b c d; do timeout 120 python3 "$1/../fill.py" "$2" "$1/$d" > "$1/../free.$d" & pids="$pids $!"; done
-            for pid in $pids; do wait $pid; done
-            """;
+    private static TestVolume create() throws Exception {
+        // The metadata device has to be what is full when one file's extents are to fill it.
+        var volume = LONG ? TestVolume.create("256M", "64G") : TestVolume.create("64M", "256M");
+        // Something stays: what is counted exactly is not only nothing.
+        TestVolume.shell("mkdir '" + volume.mount + "/stays'; cd '" + volume.mount + "/stays'; for n in $(seq 300); do echo $n > $n; done").orFail();
+        return volume;
+    }
 
-    private static void fill(TestVolume volume, String kind) {
-        TestVolume.run(Duration.ofMinutes(3), java.util.Map.of(), "bash", "-euc", FILL, "fill", volume.mount.toString(), kind).orFail();
+    private static long fill(TestVolume volume, String kind) {
+        return Long.parseLong(TestVolume.python(Duration.ofMinutes(LONG ? 20 : 3), "fill.py", volume.mount, kind, STEP).orFail().out().trim());
     }
 
     private static void removeAll(TestVolume volume) {
-        TestVolume.shell("rm -rf '" + volume.mount + "'/?").orFail();
+        TestVolume.run(Duration.ofMinutes(20), Map.of(), "bash", "-euc", "rm -rf '" + volume.mount + "'/[abcd]").orFail();
     }
 
     private static void check(TestVolume volume) {
         TestVolume.cairn("check", volume.mount.toString()).orFail();
     }
 
+    private static void checkOffline(TestVolume volume) {
+        TestVolume.cairn("check", "--state", volume.state.toString()).orFail();
+    }
+
+    /// Left alone, the volume takes exactly the blocks that its items take, whatever has happened to it.
+    private static void settles(TestVolume volume, long free, String after) {
+        Awaitility.await().atMost(SETTLED_WITHIN).pollInterval(Duration.ofMillis(500)).untilAsserted(() ->
+                assertThat(volume.df("MetaData", "free")).as("free metadata blocks, all deleted after %s", after).isEqualTo(free));
+    }
+
+    private static long settled(TestVolume volume) {
+        volume.sync();
+        var last = new long[] {-1, System.nanoTime()};
+        Awaitility.await().atMost(SETTLED_WITHIN).pollInterval(Duration.ofMillis(500)).until(() -> {
+            long free = volume.df("MetaData", "free");
+            if (free != last[0]) last[1] = System.nanoTime();
+            last[0] = free;
+            return System.nanoTime() - last[1] > Duration.ofSeconds(9).toNanos();
+        });
+        return last[0];
+    }
+
     @Test
     void filling_ends_at_zero_free_and_deleting_brings_every_block_back() throws Exception {
-        try (var volume = TestVolume.create("256M", "1G")) {
-            for (int round = 0; round < ROUNDS; round++) {
-                long before = volume.df("Data", "free");
-                fill(volume, "data");
-                assertThat(volume.df("Data", "free")).as("free data blocks at ENOSPC").isZero();
+        try (var volume = create()) {
+            long dataBefore = volume.df("Data", "free"), metadataBefore = settled(volume);
+            agree(volume);
+            for (int round = 1; round <= ROUNDS; round++) {
+                long began = System.nanoTime();
+                assertThat(fill(volume, "data")).as("free data blocks as ENOSPC came").isZero();
+                assertThat(volume.df("Data", "free")).as("free data blocks").isZero();
                 check(volume);
+                if (round == 1) agree(volume);
                 removeAll(volume);
                 volume.sync();
-                assertThat(volume.df("Data", "free")).as("free data blocks, all deleted").isEqualTo(before);
+                assertThat(volume.df("Data", "free")).as("free data blocks, all deleted").isEqualTo(dataBefore);
 
-                // What a volume of no files takes may differ by the few blocks of runs that wait for their merge.
-                long metadataBefore = volume.df("MetaData", "free");
-                fill(volume, "xattrs");
-                assertThat(leastFreeAtEnospc(volume)).as("free metadata bytes when ENOSPC came").isLessThanOrEqualTo(REFILL * 65536);
-                check(volume);
-                removeAll(volume);
-                volume.sync();
-                Awaitility.await().atMost(BACK_WITHIN).untilAsserted(() -> assertThat(volume.df("MetaData", "free"))
-                        .as("free metadata blocks, all deleted").isGreaterThanOrEqualTo(metadataBefore - TIDY));
-                check(volume);
+                for (var kind : KINDS) {
+                    assertThat(fill(volume, kind)).as("free files as ENOSPC came, filling with %s", kind)
+                            .isLessThanOrEqualTo(REFILL * FILES_PER_BLOCK);
+                    check(volume);
+                    if (round == 1) agree(volume);
+                    removeAll(volume);
+                    Awaitility.await().atMost(BACK_WITHIN).untilAsserted(() -> assertThat(volume.df("MetaData", "free"))
+                            .as("free metadata blocks, %s deleted", kind).isGreaterThanOrEqualTo(metadataBefore - UNTIDY));
+                    // Create again at once: what came back can be used.
+                    TestVolume.shell("mkdir '" + volume.mount + "/a'; head -c 100000 /dev/urandom > '" + volume.mount + "/a/again'").orFail();
+                    removeAll(volume);
+                    settles(volume, metadataBefore, kind);
+                    check(volume);
+                }
+                assertThat(volume.df("Data", "free")).as("free data blocks, all deleted").isEqualTo(dataBefore);
+                if (LONG) System.err.printf("space: round %d of %d, %d s%n", round, ROUNDS, (System.nanoTime() - began) / 1_000_000_000);
             }
+            agree(volume);
             volume.down();
-            TestVolume.cairn("check", "--state", volume.state.toString()).orFail();
+            checkOffline(volume);
         }
     }
 
-    /// What statvfs(2) said to the four writers right when they met ENOSPC; later, merging has brought some of it back.
-    private static long leastFreeAtEnospc(TestVolume volume) throws Exception {
-        long least = Long.MAX_VALUE;
-        for (var writer : List.of("a", "b", "c", "d"))
-            least = Math.min(least, Long.parseLong(Files.readString(volume.mount.resolveSibling("free." + writer)).trim()));
-        return least * METADATA_BYTES_PER_FILE;
+    // ---- what users see
+
+    /// statfs(2), df -i, `cairn df`, `cairn status` and the metrics say the same, and all subtract the reserve.
+    private static void agree(TestVolume volume) {
+        volume.sync();
+        var http = HttpClient.newHttpClient();
+        Awaitility.await().atMost(Duration.ofSeconds(40)).untilAsserted(() -> {
+            var status = ConfigFactory.parseString(TestVolume.cairn("status", "--json", "--state", volume.state.toString()).out());
+            var metrics = http.send(HttpRequest.newBuilder(URI.create("http://" + status.getString("http") + "/metrics")).build(),
+                    HttpResponse.BodyHandlers.ofString()).body();
+            var df = ConfigFactory.parseString(TestVolume.cairn("df", "--json", volume.mount.toString()).orFail().out());
+            for (var row : df.getConfigList("rows")) {
+                var kind = row.getString("type").toLowerCase(Locale.ROOT);
+                for (var state : List.of("total", "used", "free", "reserved", "held")) {
+                    assertThat(status.getLong("space." + kind + "." + state)).as("status: %s %s", kind, state).isEqualTo(row.getLong(state));
+                    assertThat(metric(metrics, "cairn_blocks{kind=\"" + kind + "\",state=\"" + state + "\"}"))
+                            .as("metrics: %s %s", kind, state).isEqualTo(row.getLong(state));
+                }
+                assertThat(row.getLong("used") + row.getLong("free") + row.getLong("reserved") + row.getLong("held"))
+                        .as("the sum of %s", row).isEqualTo(row.getLong("total"));
+            }
+            statfs(volume, df.getConfigList("rows").get(0), df.getConfigList("rows").get(1), df.getLong("inodes"));
+        });
     }
 
-    /// As the bridge counts files that can still be made.
-    private static final long METADATA_BYTES_PER_FILE = 1024;
-    /// A refill of a volume of 256 MiB, and what runs of an idle volume may differ by.
-    private static final long REFILL = 128, TIDY = 16;
+    private static void statfs(TestVolume volume, Config metadata, Config data, long inodes) {
+        long files = metadata.getLong("free") * FILES_PER_BLOCK;
+        var statfs = TestVolume.shell("stat -f -c '%b %f %a %c %d' '" + volume.mount + "'").orFail().out().trim();
+        assertThat(statfs).as("statfs").isEqualTo("%d %d %d %d %d".formatted(data.getLong("total"), data.getLong("free"),
+                files == 0 ? 0 : data.getLong("free"), inodes + files, files));
+        var df = TestVolume.shell("df --output=itotal,iused,iavail '" + volume.mount + "' | tail -1").orFail().out().trim();
+        assertThat(df.split("\\s+")).as("df -i").containsExactly(Long.toString(inodes + files), Long.toString(inodes), Long.toString(files));
+    }
+
+    private static long metric(String metrics, String name) {
+        var found = Pattern.compile("^" + Pattern.quote(name) + " (\\S+)$", Pattern.MULTILINE).matcher(metrics);
+        assertThat(found.find()).as(name).isTrue();
+        return (long) Double.parseDouble(found.group(1));
+    }
+
+    // ---- kills
+
+    private static final List<String> UNDER_WAY = List.of(
+            // Data that is allocated, written and deleted, and names with it.
+            "for n in $(seq 400); do mkdir -p $0/a; fallocate -l 8M $0/a/$n; head -c 300000 /dev/urandom > $0/a/w$n; "
+                    + "[ $((n % 7)) = 0 ] && rm -rf $0/a; [ -d $0 ] || break; done",
+            // Metadata up to the edge and back: commits of large runs, merges while metadata is low, deletions that bring it back.
+            "while mkdir -p $0/b; do for n in $(seq 60); do head -c 45000 /dev/urandom | base64 -w0 > ${0%/*}/value; "
+                    + "touch $0/b/$n; setfattr -n user.a -v \"0s$(cat ${0%/*}/value)\" $0/b/$n; done; rm -rf $0/b; done",
+            // Many names, many small commits.
+            "while mkdir -p $0/c; do for n in $(seq 300); do echo $n > $0/c/$n; [ $((n % 50)) = 0 ] && sync -f $0/c/$n; done; rm -rf $0/c; done");
 
     @Test
-    void a_kill_while_filling_or_deleting_loses_no_block() throws Exception {
-        var random = new SplittableRandom(Long.getLong("cairn.seed", System.nanoTime()));
-        try (var volume = TestVolume.create("256M", "256M")) {
+    void a_kill_while_filling_deleting_or_merging_loses_no_block() throws Exception {
+        long seed = Long.getLong("cairn.seed", System.nanoTime());
+        var random = new SplittableRandom(seed);
+        System.err.println("space: kills, seed " + seed);
+        try (var volume = TestVolume.create("64M", "256M")) {
             long before = volume.df("Data", "free");
-            for (int kill = 0; kill < (LONG ? 20 : 2); kill++) {
-                var mount = volume.mount;
-                var worker = Thread.ofPlatform().start(() -> TestVolume.run(Duration.ofSeconds(60), java.util.Map.of(), "bash", "-c",
-                        "for n in $(seq 400); do mkdir -p $0/a; fallocate -l 8M $0/a/$n; head -c 300000 /dev/urandom > $0/a/w$n; "
-                                + "[ $((n % 7)) = 0 ] && rm -rf $0/a; [ -d $0 ] || break; done", mount.toString()));
+            for (int kill = 0; kill < (LONG ? 40 : 2); kill++) {
+                var workers = UNDER_WAY.stream().map(script -> Thread.ofPlatform().start(() ->
+                        TestVolume.run(Duration.ofSeconds(60), Map.of(), "bash", "-c", script, volume.mount.toString()))).toList();
                 long pid = volume.pid();
-                // The moment is the point of this test: nothing to wait for but time.
-                java.util.concurrent.locks.LockSupport.parkNanos(random.nextLong(300_000_000L, 2_500_000_000L));
+                // The moment is the point of this test: nothing to wait for but time; or for a merge job that is out.
+                LockSupport.parkNanos(random.nextLong(300_000_000L, 2_500_000_000L));
+                if (kill % 2 == 1) awaitMerge(volume);
                 volume.kill(pid);
-                worker.join();
+                for (var worker : workers) worker.join();
+                if (kill % 4 == 1) checkOffline(volume);
                 volume.up();
                 check(volume);
             }
             removeAll(volume);
             volume.sync();
-            assertThat(volume.df("Data", "free")).isEqualTo(before);
+            Awaitility.await().atMost(BACK_WITHIN).untilAsserted(() -> assertThat(volume.df("Data", "free")).isEqualTo(before));
+            volume.down();
+            checkOffline(volume);
         }
+    }
+
+    /// Until the server has a merge job out, or a while has passed without one.
+    private static void awaitMerge(TestVolume volume) {
+        var status = ConfigFactory.parseString(TestVolume.cairn("status", "--json", "--state", volume.state.toString()).out());
+        var metrics = HttpRequest.newBuilder(URI.create("http://" + status.getString("http") + "/metrics")).build();
+        var http = HttpClient.newHttpClient();
+        Awaitility.await().atMost(Duration.ofSeconds(20)).pollInterval(Duration.ofMillis(5)).until(() ->
+                metric(http.send(metrics, HttpResponse.BodyHandlers.ofString()).body(), "cairn_merge_jobs") > 0);
     }
 }

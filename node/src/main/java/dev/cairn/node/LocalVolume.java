@@ -60,6 +60,7 @@ final class LocalVolume implements Volume {
         countFailures("metadata", devices.metadata());
         countFailures("data", devices.data());
         gauge("cairn.merge.debt", "Metadata blocks of commit logs that wait for a merge", ServerStatus::mergeDebt);
+        gauge("cairn.merge.jobs", "Merge jobs that are out with mounts", ServerStatus::mergeJobs);
         gauge("cairn.server.requests", "Requests that this server has taken in its term", ServerStatus::requests);
         gauge("cairn.server.batches", "Batches in which it journalled them", ServerStatus::batches);
         gauge("cairn.server.mounts", "Mounts that the server knows", ServerStatus::mounts);

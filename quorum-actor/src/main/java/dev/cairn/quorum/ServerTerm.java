@@ -232,6 +232,6 @@ final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEv
         return new ServerStatus(Phase.SERVING, snapshotTrouble, Instant.now(), state.term(), settings.slot(),
                 state.mountCount(), space, state.pools().metadataLow(state.mountCount()),
                 state.mounts().keySet().stream().anyMatch(rid -> state.pools().dataLow(HolderId.mount(rid))),
-                List.copyOf(runsByLevel), runs.weight(0), requests, batches);
+                List.copyOf(runsByLevel), runs.weight(0), state.mergeJobsOut(), requests, batches);
     }
 }
