@@ -20,7 +20,7 @@ final class Linux {
     static final int EINTR = 4, ENOENT = 2, EAGAIN = 11, EBUSY = 16, ENODEV = 19, EINVAL = 22, ECONNABORTED = 103, ECANCELED = 125,
             ENOTCONN = 107, EPERM = 1;
     static final int O_RDONLY = 0, O_RDWR = 2, O_CLOEXEC = 0x80000, O_DIRECTORY = 0x10000;
-    static final long MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8;
+    static final long MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_NOATIME = 1024;
     static final int MNT_FORCE = 1, MNT_DETACH = 2;
 
     private static final Linker LINKER = Linker.nativeLinker();

@@ -5,41 +5,46 @@ package dev.cairn.fuse;
 /// @param source     what `df` and /proc/self/mounts show as the device, e.g. the metadata device's path
 /// @param allowOther others than the mounting user may use it. Root's mounts always should; an ordinary user's need
 ///                   `user_allow_other` in /etc/fuse.conf
+/// @param noAtime    reading leaves access times alone
 /// @param acl        the kernel checks POSIX ACLs and lets them be set; otherwise only modes count and new ACLs are refused
 public record MountOptions(String source, boolean allowOther, boolean readOnly, boolean noSuid, boolean noDev,
-        boolean noExec, boolean acl) {
+        boolean noExec, boolean noAtime, boolean acl) {
     /// For everybody when root mounts, as any disk file system; otherwise for the user alone.
     public static MountOptions of(String source) {
-        return new MountOptions(source, Linux.effectiveUid() == 0, false, false, false, false, true);
+        return new MountOptions(source, Linux.effectiveUid() == 0, false, false, false, false, false, true);
     }
 
     public MountOptions readOnly(boolean to) {
-        return new MountOptions(source, allowOther, to, noSuid, noDev, noExec, acl);
+        return new MountOptions(source, allowOther, to, noSuid, noDev, noExec, noAtime, acl);
     }
 
     public MountOptions allowOther(boolean to) {
-        return new MountOptions(source, to, readOnly, noSuid, noDev, noExec, acl);
+        return new MountOptions(source, to, readOnly, noSuid, noDev, noExec, noAtime, acl);
     }
 
     public MountOptions noSuid(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, to, noDev, noExec, acl);
+        return new MountOptions(source, allowOther, readOnly, to, noDev, noExec, noAtime, acl);
     }
 
     public MountOptions noDev(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, to, noExec, acl);
+        return new MountOptions(source, allowOther, readOnly, noSuid, to, noExec, noAtime, acl);
     }
 
     public MountOptions noExec(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, to, acl);
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, to, noAtime, acl);
+    }
+
+    public MountOptions noAtime(boolean to) {
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, to, acl);
     }
 
     public MountOptions acl(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, to);
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, noAtime, to);
     }
 
     long flags() {
         return (readOnly ? Linux.MS_RDONLY : 0) | (noSuid ? Linux.MS_NOSUID : 0) | (noDev ? Linux.MS_NODEV : 0)
-                | (noExec ? Linux.MS_NOEXEC : 0);
+                | (noExec ? Linux.MS_NOEXEC : 0) | (noAtime ? Linux.MS_NOATIME : 0);
     }
 
     /// For mount(2); commas in the source would end it, so it is not part of this.
@@ -52,6 +57,6 @@ public record MountOptions(String source, boolean allowOther, boolean readOnly, 
     String fusermountOptions() {
         return "fsname=" + source.replace("\\", "\\\\").replace(",", "\\,") + ",subtype=" + FuseMount.SUBTYPE
                 + ",default_permissions" + (allowOther ? ",allow_other" : "") + (readOnly ? ",ro" : "")
-                + (noExec ? ",noexec" : "");                        // nosuid and nodev it adds by itself
+                + (noExec ? ",noexec" : "") + (noAtime ? ",noatime" : "");    // nosuid and nodev it adds by itself
     }
 }

@@ -93,7 +93,8 @@ final class LocalMount {
             await(committed, REGISTERED_WITHIN, () -> "the volume cannot be written");
             var made = new CompletableFuture<LocalMount>();
             var settings = new FuseSession.Settings(mount.dir(), MountOptions.of(source).readOnly(mount.readOnly()).allowOther(mount.allowOther())
-                    .acl(mount.acl()),
+                    .acl(mount.acl()).noSuid(mount.flags().contains(NodeConfig.MountFlag.NOSUID)).noDev(mount.flags().contains(NodeConfig.MountFlag.NODEV))
+                    .noExec(mount.flags().contains(NodeConfig.MountFlag.NOEXEC)).noAtime(mount.flags().contains(NodeConfig.MountFlag.NOATIME)),
                     CachePolicy.singleMount(), mount.transport(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
             var session = FuseSession.start(settings, fileSystem, new DataIo(client.data()), client::submit, meters,
                     _ -> made.thenAccept(self -> self.sessionEnded(onEnd)));

@@ -226,7 +226,7 @@ final class LocalVolume implements Volume {
             if (mount != null) throw new IOException("the volume is mounted at " + mount.dir() + " already");
         }
         long cacheBytes = config.cacheBytes() > 0 ? config.cacheBytes() : Runtime.getRuntime().maxMemory() / DEFAULT_PART_OF_HEAP;
-        var made = LocalMount.start(wanted, config.volume().meta().toString(), devices, identity, quorum, cacheBytes, meters, this::ended);
+        var made = LocalMount.start(wanted, config.volume().data().toString(), devices, identity, quorum, cacheBytes, meters, this::ended);
         synchronized (this) {
             mount = made;
         }

@@ -9,11 +9,16 @@ import dev.cairn.fuse.Transport;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /// What one node is to do; docs/configuration.md describes each setting. It checks itself: whoever holds one may use it.
 ///
@@ -36,26 +41,48 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         }
     }
 
+    /// Named as in mount(8).
+    public enum MountFlag {
+        /// set-user-id bits and file capabilities do not count.
+        NOSUID,
+        /// Device nodes are no devices.
+        NODEV,
+        /// Nothing can be executed.
+        NOEXEC,
+        /// Reading leaves access times alone.
+        NOATIME;
+
+        public String text() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+
+        public static Optional<MountFlag> of(String text) {
+            return Arrays.stream(values()).filter(flag -> flag.text().equals(text)).findFirst();
+        }
+    }
+
     /// @param readOnly   the kernel refuses all changes
     /// @param allowOther users other than the node's own may use the mount; what they may do is up to modes and ACLs
     /// @param acl        POSIX ACLs count and can be set; otherwise modes alone
     /// @param transport  how requests travel between kernel and node
-    public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl, Transport transport) {
+    /// @param flags      what mount(8) calls file system independent options
+    public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl, Transport transport, Set<MountFlag> flags) {
         public Mount {
             absolute(dir, "mounts.dir");
+            flags = Set.copyOf(flags);
         }
 
         public Mount(Path dir, boolean readOnly, boolean allowOther) {
-            this(dir, readOnly, allowOther, true, Transport.DEFAULT);
+            this(dir, readOnly, allowOther, true, Transport.DEFAULT, Set.of());
         }
 
         /// Another mount with the same options.
         public Mount at(Path other) {
-            return new Mount(other, readOnly, allowOther, acl, transport);
+            return new Mount(other, readOnly, allowOther, acl, transport, flags);
         }
 
         public Mount over(Transport other) {
-            return new Mount(dir, readOnly, allowOther, acl, other);
+            return new Mount(dir, readOnly, allowOther, acl, other, flags);
         }
     }
 
@@ -132,9 +159,9 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         var mounts = new ArrayList<Mount>();
         if (cairn.hasPath("mounts")) {
             for (var mount : cairn.getConfigList("mounts")) {
-                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl", "transport"));
+                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl", "transport", "flags"));
                 mounts.add(new Mount(path(mount, "dir"), flag(mount, "read-only", false), flag(mount, "allow-other", ROOT),
-                        flag(mount, "acl", true), transport(mount)));
+                        flag(mount, "acl", true), transport(mount), mountFlags(mount)));
             }
         }
         return new NodeConfig(
@@ -183,6 +210,14 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         }
     }
 
+    private static Set<MountFlag> mountFlags(Config mount) {
+        var flags = EnumSet.noneOf(MountFlag.class);
+        if (mount.hasPath("flags")) for (var text : mount.getStringList("flags"))
+            flags.add(MountFlag.of(text).orElseThrow(() -> new Invalid("cairn.mounts.flags has '" + text + "': want any of "
+                    + Arrays.stream(MountFlag.values()).map(MountFlag::text).collect(Collectors.joining(", ")))));
+        return flags;
+    }
+
     private static LogLevel level(String text) {
         for (var level : LogLevel.values())
             if (level.name().equalsIgnoreCase(text)) return level;
@@ -211,12 +246,13 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         for (var mount : mounts)
             text.append("\n    { dir = ").append(Json.line(mount.dir)).append(", read-only = ").append(mount.readOnly)
                     .append(", allow-other = ").append(mount.allowOther).append(", acl = ").append(mount.acl)
-                    .append(", transport = ").append(mount.transport.label()).append(" }\n  ");
+                    .append(", transport = ").append(mount.transport.label())
+                    .append(", flags = ").append(mount.flags.stream().map(MountFlag::text).sorted().toList()).append(" }\n  ");
         text.append("]\n");
         text.append("  http { address = ").append(Json.line(http.address)).append(", port = ").append(http.port).append(" }\n");
         text.append("  stop-when-unmounted = ").append(stopWhenUnmounted).append('\n');
         if (cacheBytes > 0) text.append("  cache.items = ").append(Bytes.exact(cacheBytes)).append('\n');
-        text.append("  log.level = ").append(logLevel.name().toLowerCase(java.util.Locale.ROOT)).append('\n');
+        text.append("  log.level = ").append(logLevel.name().toLowerCase(Locale.ROOT)).append('\n');
         return text.append("}\n").toString();
     }
 }

@@ -71,8 +71,9 @@ public final class StateDirectory {
 
     /// Makes it, for its owner alone, when it does not exist.
     public void create() throws IOException {
-        if (!Files.isDirectory(dir))
-            Files.createDirectories(dir, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        if (Files.isDirectory(dir)) return;
+        if (dir.getParent() != null) Files.createDirectories(dir.getParent());
+        Files.createDirectories(dir, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
     }
 
     // ---- the node's side

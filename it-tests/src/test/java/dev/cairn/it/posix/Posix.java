@@ -268,6 +268,27 @@ final class Posix {
         return call(Call.FTRUNCATE, fd, size);
     }
 
+    /// The file handle of a file, as an NFS server keeps it: struct file_handle, with the length and type in front.
+    byte[] handle(String path) {
+        try (var arena = Arena.ofConfined()) {
+            int room = 128;
+            var buffer = arena.allocate(8 + room, 8);
+            buffer.set(ValueLayout.JAVA_INT, 0, room);
+            var mountId = arena.allocate(ValueLayout.JAVA_INT);
+            long got = onPath(path, at -> call(Call.NAME_TO_HANDLE_AT, AT_FDCWD, at, buffer.address(), mountId.address(), 0));
+            if (got < 0) throw new IllegalStateException("name_to_handle_at " + path + ": " + Linux.answer(got));
+            return buffer.asSlice(0, 8 + buffer.get(ValueLayout.JAVA_INT, 0)).toArray(ValueLayout.JAVA_BYTE);
+        }
+    }
+
+    /// Opens what the handle means on the file system of an open file.
+    long openByHandle(int mountFd, byte[] handle, int flags) {
+        try (var arena = Arena.ofConfined()) {
+            var buffer = arena.allocate(handle.length, 8).copyFrom(MemorySegment.ofArray(handle));
+            return call(Call.OPEN_BY_HANDLE_AT, mountFd, buffer.address(), flags);
+        }
+    }
+
     long fallocate(int fd, int mode, long offset, long length) {
         return call(Call.FALLOCATE, fd, mode, offset, length);
     }

@@ -15,7 +15,7 @@ import picocli.CommandLine.Parameters;
         description = {"Prints the space of a mounted volume, metadata and data separately.", "",
             "Free is what files can still take: the reserve that deleting needs is not in it, so that 0 free and",
             "'no space left' come together. Held is in the hands of other mounts and of merges. Total is the sum of",
-            "used, free, reserved and held; Use% is what is not free of it."})
+            "used, free, reserved and held; Use%% is what is not free of it."})
 final class DfCommand extends VolumeCommand.AtPath {
     @Option(names = {"-h", "--human"}, description = "Print sizes with a unit instead of blocks.")
     boolean human;

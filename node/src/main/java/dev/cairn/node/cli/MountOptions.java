@@ -4,6 +4,7 @@ import dev.cairn.fuse.Transport;
 import dev.cairn.node.Bytes;
 import dev.cairn.node.NodeConfig;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -11,17 +12,23 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /// The text behind `mount -o`: names and name=value, separated by commas.
 ///
 /// @param slot  empty: none, a mount that is no member of the quorum
 /// @param state empty: a directory named by the volume's fsid
 record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> state, NodeConfig.Http http, boolean readOnly,
-                    boolean allowOther, boolean acl, Transport transport, long cacheBytes, NodeConfig.LogLevel logLevel) {
+                    boolean allowOther, boolean acl, Transport transport, Set<NodeConfig.MountFlag> flags, long cacheBytes, NodeConfig.LogLevel logLevel) {
     private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log", "transport");
-    private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other", "acl", "noacl");
+    private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other", "acl", "noacl",
+            "suid", "nosuid", "dev", "nodev", "exec", "noexec", "atime", "noatime", "relatime");
     private static final List<List<String>> OPPOSITES = List.of(List.of("ro", "rw"), List.of("allow_other", "noallow_other"),
-            List.of("acl", "noacl"));
+            List.of("acl", "noacl"), List.of("suid", "nosuid"), List.of("dev", "nodev"), List.of("exec", "noexec"),
+            List.of("atime", "noatime"), List.of("relatime", "noatime"));
+    /// What mount(8) and fstab say to themselves and pass on.
+    private static final Pattern FOR_MOUNT = Pattern.compile("defaults|_netdev|nofail|auto|noauto|(user|nouser|users|owner|group|comment)(=.*)?|[xX]-.*");
 
     /// Throws IllegalArgumentException that names the option and what is wrong with it.
     static MountOptions parse(List<String> texts, Environment environment) {
@@ -40,12 +47,13 @@ record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> 
                 given.containsKey("allow_other") || NodeConfig.ROOT && !given.containsKey("noallow_other"),
                 !given.containsKey("noacl"),
                 given.containsKey("transport") ? Transport.of(given.get("transport")) : Transport.DEFAULT,
+                Arrays.stream(NodeConfig.MountFlag.values()).filter(flag -> given.containsKey(flag.text())).collect(Collectors.toUnmodifiableSet()),
                 cache(given.get("cache")),
                 log(given.get("log")));
     }
 
     private static void add(String option, Map<String, String> given) {
-        if (option.isBlank()) return;
+        if (option.isBlank() || FOR_MOUNT.matcher(option).matches()) return;
         int equals = option.indexOf('=');
         var name = equals < 0 ? option : option.substring(0, equals);
         if (WITH_VALUE.contains(name)) {

@@ -5,6 +5,8 @@ import dev.cairn.node.ThisUser;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -18,16 +20,23 @@ final class StaleMounts {
     /// in time: somebody may be serving it.
     static boolean detach(Path dir) throws IOException {
         if (!MountTable.read().cairnAt(dir) || !dead(dir)) return false;
-        var command = ThisUser.isRoot() ? new ProcessBuilder("umount", "-l", dir.toString()) : new ProcessBuilder("fusermount3", "-u", "-z", dir.toString());
-        var process = command.redirectErrorStream(true).start();
+        takeAway(dir, true);
+        return true;
+    }
+
+    /// Whoever serves it; by the kernel alone, without umount(8)'s helper, which would ask this program.
+    static void takeAway(Path dir, boolean lazy) throws IOException {
+        var command = new ArrayList<>(ThisUser.isRoot() ? List.of("umount", "-i") : List.of("fusermount3", "-u"));
+        if (lazy) command.add(ThisUser.isRoot() ? "-l" : "-z");
+        command.add(dir.toString());
+        var process = new ProcessBuilder(command).redirectErrorStream(true).start();
         var said = new String(process.getInputStream().readAllBytes()).strip();
         try {
-            if (process.waitFor() != 0) throw new CommandFailure(dir + " was left behind by a node that has ended and cannot be removed: " + said);
+            if (process.waitFor() != 0) throw new CommandFailure(dir + " cannot be taken away: " + said);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new CommandFailure("interrupted", e);
         }
-        return true;
     }
 
     // statfs(2) always asks the file system; attributes might still come from the kernel's memory.

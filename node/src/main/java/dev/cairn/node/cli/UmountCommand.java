@@ -2,6 +2,7 @@ package dev.cairn.node.cli;
 
 import dev.cairn.node.MountTable;
 import dev.cairn.node.NodeConfig;
+import dev.cairn.node.ThisUser;
 import java.io.IOException;
 import java.net.SocketTimeoutException;
 import java.nio.file.Path;
@@ -32,9 +33,11 @@ final class UmountCommand extends Cairn.Subcommand {
         var node = NodePort.serving(environment(), dir);
         if (node.isEmpty()) {
             if (StaleMounts.detach(dir)) return Cairn.OK;
-            throw new CommandFailure(MountTable.read().cairnAt(dir)
-                    ? dir + " is served by a node of another user: unmount it as that user"
-                    : dir + " is not a Cairn mount");
+            if (!MountTable.read().cairnAt(dir)) throw new CommandFailure(dir + " is not a Cairn mount");
+            if (!ThisUser.isRoot()) throw new CommandFailure(dir + " is served by a node of another user: unmount it as that user");
+            // Its node sees that the mount has gone, and commits.
+            StaleMounts.takeAway(dir, lazy);
+            return Cairn.OK;
         }
         var running = node.get().running().orElseThrow(() -> new CommandFailure("the node of " + dir + " has just ended; try again"));
         try {

@@ -41,6 +41,14 @@ class MountOptionsTest {
     }
 
     @Test
+    void what_fstab_says_to_mount_is_passed_over_and_flags_of_mount_count() {
+        assertThat(parse("defaults,_netdev,nofail,noauto,user=me,x-systemd.automount,comment=a,rw,suid,relatime,metadev_path=/m").flags()).isEmpty();
+        assertThat(parse("nosuid,noatime,noexec,nodev,metadev_path=/m").flags()).containsExactlyInAnyOrder(NodeConfig.MountFlag.values());
+        refused("metadev_path=/m,suid,nosuid", "contradict");
+        refused("metadev_path=/m,noatime=1", "takes no value");
+    }
+
+    @Test
     void unknown_contradictory_and_repeated_options_are_errors() {
         refused("metadev_path=/m,quorum_slot=0", "unknown option 'quorum_slot'");
         refused("quorum_slot_nr=0", "metadev_path");
