@@ -38,6 +38,9 @@ import org.apache.pekko.actor.CoordinatedShutdown;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.ActorSystem;
 import org.apache.pekko.actor.typed.Behavior;
+import org.apache.pekko.actor.typed.ChildFailed;
+import org.apache.pekko.actor.typed.DispatcherSelector;
+import org.apache.pekko.actor.typed.Terminated;
 import org.apache.pekko.actor.typed.javadsl.Adapter;
 import org.apache.pekko.actor.typed.javadsl.AskPattern;
 import org.apache.pekko.actor.typed.javadsl.Behaviors;
@@ -149,11 +152,23 @@ public final class QuorumNode {
         }
     }
 
+    /// What sharding starts only passes on: it knows no dispatcher for the server, which has to run on the commits' threads.
     private static Behavior<ServerEntity.Command> knownIn(AtomicReference<ActorRef<ServerEntity.Command>> known,
-            Behavior<ServerEntity.Command> server) {
+            Behavior<ServerEntity.Command> behavior) {
         return Behaviors.setup(context -> {
-            known.set(context.getSelf());
-            return server;
+            var server = context.spawn(behavior, "server", DispatcherSelector.fromConfig("cairn.waiting-dispatcher"));
+            context.watch(server);
+            known.set(server);
+            return Behaviors.receive(ServerEntity.Command.class)
+                    .onMessage(ServerEntity.Command.class, command -> {
+                        server.tell(command);
+                        return Behaviors.same();
+                    })
+                    .onSignal(ChildFailed.class, failed -> {
+                        throw new QuorumException("the server failed: " + failed.cause().getMessage(), failed.cause());
+                    })
+                    .onSignal(Terminated.class, _ -> Behaviors.stopped())
+                    .build();
         });
     }
 

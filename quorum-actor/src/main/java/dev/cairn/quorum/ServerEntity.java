@@ -16,6 +16,7 @@ import org.apache.pekko.actor.NoSerializationVerificationNeeded;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
 import org.apache.pekko.actor.typed.ChildFailed;
+import org.apache.pekko.actor.typed.DispatcherSelector;
 import org.apache.pekko.actor.typed.PostStop;
 import org.apache.pekko.actor.typed.Terminated;
 import org.apache.pekko.actor.typed.javadsl.AbstractBehavior;
@@ -137,7 +138,7 @@ public final class ServerEntity extends AbstractBehavior<ServerEntity.Command> {
     private Behavior<Command> startTerm() {
         busy = true;
         term = getContext().spawn(ServerTerm.create(settings, journalBorn, lease, getContext().getSelf()),
-                "term-" + ++terms);
+                "term-" + ++terms, DispatcherSelector.sameAsParent());
         getContext().watch(term);
         return this;
     }

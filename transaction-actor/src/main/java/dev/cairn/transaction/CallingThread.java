@@ -16,12 +16,16 @@ import org.apache.pekko.dispatch.ExecutorServiceFactory;
 /// thread hop (a hop costs three to four times as much as the request: `fuse-facts.md`, speed, 1).
 ///
 /// Only within [#run]: a thread that merely tells (a timer, a Pekko dispatcher) has its message run by a thread of this
-/// executor's own. A sender that finds the mailbox already running elsewhere returns at once; its message is run by the
+/// executor's own. The same for an actor that blocks (one that fsyncs a journal), unless the thread has come by
+/// [#runWaiting], which says that nobody waits for its return: so a commit goes from its flush through the server and its
+/// journal and back to the mount without waking another thread. A sender that finds the mailbox already running elsewhere returns at once; its message is run by the
 /// thread inside. So that this thread gets back to its own work under load, it passes the mailbox on to an own thread
 /// of the executor after [#BATCHES_MAX] messages.
 public final class CallingThread {
     /// Few, because the caller's own reply may be waiting for its return; more than one, because a hand-over costs a wake-up.
     static final int BATCHES_MAX = 16;
+    /// For a thread that nobody waits for: a commit's way through server and journal takes some 20.
+    private static final int WAITING_BATCHES_MAX = 100;
 
     private static final ThreadLocal<Trampoline> TRAMPOLINE = ThreadLocal.withInitial(Trampoline::new);
 
@@ -30,26 +34,34 @@ public final class CallingThread {
     /// Tells, with the receiving mailbox run before this returns when no other thread is inside it. Nested calls are run by
     /// the outermost one.
     public static void run(Runnable tell) {
-        TRAMPOLINE.get().run(tell);
+        TRAMPOLINE.get().run(tell, false);
+    }
+
+    /// As [#run], on a thread that may block for as long as I/O takes: actors that do are run on it as well.
+    public static void runWaiting(Runnable tell) {
+        TRAMPOLINE.get().run(tell, true);
     }
 
     private static final class Trampoline {
         private final ArrayDeque<Runnable> batches = new ArrayDeque<>(4);
         private final ArrayDeque<Executor> owners = new ArrayDeque<>(4);
         private boolean inside;
+        private boolean mayWait;
 
-        void run(Runnable tell) {
+        void run(Runnable tell, boolean waiting) {
             if (inside) {
                 tell.run();
                 return;
             }
             inside = true;
+            mayWait = waiting;
+            int most = waiting ? WAITING_BATCHES_MAX : BATCHES_MAX;
             try {
                 tell.run();
                 for (int n = 0; !batches.isEmpty(); n++) {
                     var owner = owners.poll();
                     var batch = batches.poll();
-                    if (n < BATCHES_MAX) batch.run();
+                    if (n < most) batch.run();
                     else owner.handOver(batch);
                 }
             } finally {
@@ -58,28 +70,37 @@ public final class CallingThread {
         }
 
         boolean accept(Executor owner, Runnable batch) {
-            if (!inside) return false;
+            if (!inside || owner.waits && !mayWait) return false;
             owners.add(owner);
             batches.add(batch);
             return true;
         }
     }
 
-    /// Named in a dispatcher's `executor` setting; see this module's reference.conf.
+    /// Named in a dispatcher's `executor` setting; see this module's reference.conf. The dispatcher's `may-wait` says that its
+    /// actors block, `thread` names the thread that runs them when no calling one does.
     public static final class Configurator extends ExecutorServiceConfigurator {
+        private final Config config;
+
         public Configurator(Config config, DispatcherPrerequisites prerequisites) {
             super(config, prerequisites);
+            this.config = config;
         }
 
         @Override
         public ExecutorServiceFactory createExecutorServiceFactory(String id, ThreadFactory threadFactory) {
-            return Executor::new;
+            return () -> new Executor(config.getString("thread"), config.getBoolean("may-wait"));
         }
     }
 
     private static final class Executor extends AbstractExecutorService {
-        private final ExecutorService own = Executors.newSingleThreadExecutor(
-                Thread.ofPlatform().name("cairn-coordinator").daemon(true).factory());
+        private final ExecutorService own;
+        private final boolean waits;
+
+        Executor(String thread, boolean waits) {
+            own = Executors.newSingleThreadExecutor(Thread.ofPlatform().name(thread).daemon(true).factory());
+            this.waits = waits;
+        }
 
         @Override
         public void execute(Runnable batch) {
@@ -87,7 +108,7 @@ public final class CallingThread {
         }
 
         void handOver(Runnable batch) {
-            own.execute(() -> TRAMPOLINE.get().run(batch));
+            own.execute(() -> TRAMPOLINE.get().run(batch, waits));
         }
 
         @Override

@@ -38,9 +38,13 @@ final class CommitWriter {
     /// @param space blocks for the run, enough by [RunWriter#blocksNeededAtMost]; null: encode the items inline
     /// @param then   called once, on an I/O thread
     void write(long transactionSeq, ItemTable items, List<Extent> space, Consumer<Written> then) {
+        if (space == null) {
+            io.execute(() -> then.accept(inlineWritten(transactionSeq, items)));
+            return;
+        }
         var dataFlushed = CompletableFuture.runAsync(this::flushData, io);
         var runWritten = CompletableFuture.supplyAsync(
-                () -> items.isEmpty() ? null : space == null ? inline(transactionSeq, items) : run(transactionSeq, items, space), io);
+                () -> items.isEmpty() ? null : run(transactionSeq, items, space), io);
         dataFlushed.handle((_, dataError) -> dataError)
                 .thenCombine(runWritten.handle((run, error) -> new Written(run, cause(error), false)), (dataError, written) ->
                         dataError == null ? written : new Written(null, cause(dataError), true))
@@ -64,8 +68,20 @@ final class CommitWriter {
         }
     }
 
-    private RunRef inline(long transactionSeq, ItemTable items) {
-        return InlineRun.of(items.inOrder(), transactionSeq, rid);
+    // One thread for all of it, and for what follows: waking another costs as much as a fast disk's flush.
+    private Written inlineWritten(long transactionSeq, ItemTable items) {
+        RunRef run;
+        try {
+            run = items.isEmpty() ? null : InlineRun.of(items.inOrder(), transactionSeq, rid);
+        } catch (RuntimeException e) {
+            return new Written(null, e, false);
+        }
+        try {
+            data.flushIfWritten();
+            return new Written(run, null, false);
+        } catch (DeviceException | RuntimeException e) {
+            return new Written(null, e, true);
+        }
     }
 
     private RunRef run(long transactionSeq, ItemTable items, List<Extent> space) {

@@ -404,7 +404,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private final class Surroundings implements Commits.Surroundings {
         @Override
         public void written(Transaction transaction, CommitWriter.Written outcome) {
-            tellSelf(new Written(transaction, outcome));
+            CallingThread.runWaiting(() -> getContext().getSelf().tell(new Written(transaction, outcome)));
         }
 
         @Override

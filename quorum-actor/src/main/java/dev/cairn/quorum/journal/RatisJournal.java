@@ -64,6 +64,7 @@ public final class RatisJournal implements AutoCloseable {
     /// What must be free to begin: the segment that Ratis preallocates, and a little.
     private static final int PROBE_BYTES = 1_100_000;
     private static final Duration RETRY_AFTER = Duration.ofMillis(20);
+    private static final Duration HAND_ON_AT_CLOSE = Duration.ofSeconds(2);
 
     /// @param directory this slot's journal directory; made when it is missing
     /// @param self the slot of this process
@@ -92,7 +93,10 @@ public final class RatisJournal implements AutoCloseable {
         final JournalState state = new JournalState();
         final CompletableFuture<Void> leading = new CompletableFuture<>();
         final AtomicBoolean imaging = new AtomicBoolean();
+        /// Done when it leads and its state has all that was ever acknowledged.
+        final CompletableFuture<Void> ready;
         final AcknowledgedIndex acknowledged;
+        final FrontLane front;
         final RaftServer server;
         volatile boolean closing;
         final CompletableFuture<Long> stateMachineClosed = new CompletableFuture<>();
@@ -102,16 +106,21 @@ public final class RatisJournal implements AutoCloseable {
             probe();
             var raft = settings.directory.resolve("raft");
             acknowledged = settings.single() ? new AcknowledgedIndex(settings.directory.resolve("acknowledged")) : null;
+            FrontLane lane = null;
             try {
                 var group = settings.group();
                 JournalCheck.check(raft.resolve(group.getGroupId().getUuid().toString()),
                         acknowledged == null ? -1 : acknowledged.read());
+                lane = settings.single() ? new FrontLane(settings.directory, RatisJournal.this::toRatis, e -> fail(this, e)) : null;
+                front = lane;
+                ready = front == null ? leading : leading.thenCompose(_ -> front.recover(state));
                 server = RaftServer.newBuilder().setServerId(self).setGroup(group)
                         .setOption(RaftStorage.StartupOption.RECOVER)
                         .setProperties(JournalTuning.properties(raft, settings))
                         .setStateMachineRegistry(_ -> new JournalStateMachine(state, this)).build();
             } catch (IOException | RuntimeException e) {
                 if (acknowledged != null) acknowledged.close();
+                if (lane != null) lane.close();
                 throw e;
             }
         }
@@ -213,6 +222,7 @@ public final class RatisJournal implements AutoCloseable {
 
         void close() {
             closing = true;
+            closeFront();
             var closed = CompletableFuture.runAsync(() -> {
                 try {
                     server.close();
@@ -237,6 +247,23 @@ public final class RatisJournal implements AutoCloseable {
                 if (acknowledged != null) acknowledged.close();
             } catch (IOException e) {
                 LOG.warn("the journal in {} did not close cleanly", settings.directory, e);
+            }
+        }
+
+        // What it has not handed on is there at the next start: waiting for it only saves that start the work.
+        private void closeFront() {
+            if (front == null) return;
+            try {
+                if (failure == null && ready.isDone()) front.handedOn().get(HAND_ON_AT_CLOSE.toMillis(), TimeUnit.MILLISECONDS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            } catch (ExecutionException | TimeoutException e) {
+                LOG.debug("the next start hands on what the front log has", e);
+            }
+            try {
+                front.close();
+            } catch (IOException e) {
+                LOG.warn("the front log in {} did not close cleanly", settings.directory, e);
             }
         }
 
@@ -302,7 +329,7 @@ public final class RatisJournal implements AutoCloseable {
 
     /// Done when this peer can serve: with one slot, when it leads.
     public CompletableFuture<Void> ready() {
-        return settings.single() ? peer.leading : CompletableFuture.completedFuture(null);
+        return settings.single() ? peer.ready : CompletableFuture.completedFuture(null);
     }
 
     /// What is wrong, in words for an operator.
@@ -341,12 +368,20 @@ public final class RatisJournal implements AutoCloseable {
     CompletableFuture<JournalReply> claim(JournalEntry entry) {
         CompletableFuture<Void> open = failure == null ? CompletableFuture.completedFuture(null)
                 : CompletableFuture.runAsync(this::reopen);
-        return open.thenCompose(_ -> send(entry)).thenCompose(reply -> applied(reply.getLogIndex(), deadline())
-                .thenApply(_ -> {
-                    var parsed = parse(reply);
-                    if (entry.hasClaim()) claims.put(entry.getPersistenceId(), parsed.getEpoch());
-                    return parsed;
-                }));
+        return open.thenCompose(_ -> ready().copy().orTimeout(settings.timeout.toMillis(), TimeUnit.MILLISECONDS))
+                .exceptionallyCompose(this::named).thenCompose(_ -> {
+            var front = peer.front;
+            if (front == null) return send(entry);
+            if (entry.hasClaim()) front.claiming(entry.getPersistenceId());
+            return front.handedOn().thenCompose(_ -> send(entry));
+        }).thenCompose(reply -> applied(reply.getLogIndex(), deadline()).thenApply(_ -> {
+            var parsed = parse(reply);
+            if (entry.hasClaim()) {
+                claims.put(entry.getPersistenceId(), parsed.getEpoch());
+                if (peer.front != null) peer.front.claimed(entry.getPersistenceId(), parsed);
+            }
+            return parsed;
+        }));
     }
 
     /// The epoch that this process' latest claim of the stream was given; 0 before one, which no stream accepts.
@@ -368,7 +403,15 @@ public final class RatisJournal implements AutoCloseable {
                 .setRenew(JournalRenew.getDefaultInstance()).build()).thenApply(_ -> null);
     }
 
+    /// With one slot, events are fsynced by the calling thread; see [FrontLane].
     CompletableFuture<JournalReply> submit(JournalEntry entry) {
+        var front = peer.front;
+        if (front == null || failure != null || closed) return toRatis(entry);
+        return entry.hasAppend() ? front.append(entry).exceptionallyCompose(e -> CompletableFuture.failedFuture(failure != null ? failure : e))
+                : front.handedOn().thenCompose(_ -> toRatis(entry));
+    }
+
+    private CompletableFuture<JournalReply> toRatis(JournalEntry entry) {
         return send(entry).thenApply(RatisJournal::parse);
     }
 
@@ -398,11 +441,15 @@ public final class RatisJournal implements AutoCloseable {
         underWay.add(answer);
         answer.orTimeout(settings.timeout.toMillis(), TimeUnit.MILLISECONDS).whenComplete((_, _) -> underWay.remove(answer));
         attempt(JournalStateMachine.message(entry), callIds.incrementAndGet(), deadline(), answer);
-        return answer.exceptionallyCompose(e -> CompletableFuture.failedFuture(cause(e) instanceof TimeoutException
+        return answer.exceptionallyCompose(this::named);
+    }
+
+    private <T> CompletableFuture<T> named(Throwable e) {
+        return CompletableFuture.failedFuture(cause(e) instanceof TimeoutException
                 ? new JournalException("the journal did not acknowledge within %d ms: %s".formatted(
                         settings.timeout.toMillis(), settings.single() ? "the disk of " + settings.directory + " is slow"
                                 : "no majority of the quorum slots answers"))
-                : cause(e)));
+                : cause(e));
     }
 
     /// The same call id at each attempt: Ratis' retry cache answers an entry that was applied before.
@@ -498,6 +545,7 @@ public final class RatisJournal implements AutoCloseable {
     @Override
     public synchronized void close() {
         if (closed) return;
+        peer.closeFront();
         closed = true;
         clients.values().forEach(client -> {
             try {

@@ -1,0 +1,232 @@
+package dev.cairn.quorum.journal;
+
+import dev.cairn.proto.JournalAppend;
+import dev.cairn.proto.JournalEntry;
+import dev.cairn.proto.JournalReply;
+import dev.cairn.proto.JournalReply.Outcome;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// The short way into a single slot's journal. Ratis needs five threads one after the other for an entry, each of which has
+/// to be woken: on a fast disk that is several times what the fsync costs. So events are written to the [FrontLog] and
+/// fsynced by the thread that brings them, acknowledged then, and handed on to Ratis in the background, many in one entry.
+///
+///     appended --[front log fsynced]--> acknowledged --[handed on: Ratis' log fsynced, applied]--> may be overwritten here
+///
+/// Nothing else changes: Ratis' log remains the journal, from which its state, images and other slots come.
+///
+/// * What is acknowledged is never refused later: an append is taken only with the epoch and the sequence number that
+///   Ratis' state would take, as learned from the writer's claim. From the moment that a new claim is asked for until its
+///   answer, appends take Ratis' way, where the claim decides.
+/// * Claims and everything that reads the state first wait until all that was acknowledged has been handed on ([#handedOn]).
+/// * After a crash, [#recover] hands on what the front log has and Ratis has not, before anything else happens.
+///
+/// History that goes wrong without the second rule: an event is acknowledged, the server restarts, claims and replays from
+/// Ratis' state, which has not got it yet; the new server gives the same blocks to somebody else.
+final class FrontLane implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(FrontLane.class);
+    /// How long events gather before they are handed on; so much makes it happen at once.
+    private static final long GATHER_MILLIS = 100;
+    private static final int GATHER_BYTES = 512 << 10, HAND_ON_BYTES_MAX = 1 << 20;
+
+    private record Tail(long epoch, long highest) {}
+
+    private record Acknowledged(long number, JournalEntry entry) {}
+
+    private record Awaiting(long number, CompletableFuture<Void> done) {}
+
+    private final FrontLog log;
+    private final Function<JournalEntry, CompletableFuture<JournalReply>> ratis;
+    private final Consumer<Throwable> onFailure;
+    private final Map<String, Tail> tails = new HashMap<>();
+    private final ArrayDeque<Acknowledged> queue = new ArrayDeque<>();
+    private final List<Awaiting> waiters = new ArrayList<>();
+    private int queuedBytes;
+    private long handedOn;
+    private boolean handing;
+    private boolean gathering;
+    private Throwable failure;
+
+    /// @param ratis     submits an entry and answers when it has been applied
+    /// @param onFailure hears why this lane, and with it the journal, takes nothing any more
+    FrontLane(Path directory, Function<JournalEntry, CompletableFuture<JournalReply>> ratis, Consumer<Throwable> onFailure)
+            throws IOException {
+        this.log = new FrontLog(directory);
+        this.ratis = ratis;
+        this.onFailure = onFailure;
+        handedOn = log.last();
+    }
+
+    /// Hands on what `state`, which has everything of Ratis' log, lacks.
+    CompletableFuture<Void> recover(JournalState state) {
+        synchronized (this) {
+            var acknowledged = log.takeFound();
+            if (!acknowledged.isEmpty()) handedOn = acknowledged.getFirst().number() - 1;
+            for (var found : acknowledged) {
+                var append = found.entry().getAppend();
+                long highest = state.highestSequenceNr(found.entry().getPersistenceId());
+                var lacking = append.getEventsList().stream().filter(event -> event.getSequenceNr() > highest).toList();
+                enqueue(found.number(), found.entry().toBuilder()
+                        .setAppend(append.toBuilder().clearEvents().addAllEvents(lacking)).build());
+            }
+            if (!queue.isEmpty()) LOG.info("{} journal entries were fsynced but not yet in Ratis' log", queue.size());
+        }
+        return handedOn();
+    }
+
+    /// The writer's claim is on its way: until [#claimed], its stream's appends take the long way.
+    synchronized void claiming(String persistenceId) {
+        tails.remove(persistenceId);
+    }
+
+    synchronized void claimed(String persistenceId, JournalReply reply) {
+        tails.put(persistenceId, new Tail(reply.getEpoch(), reply.getHighestSequenceNr()));
+    }
+
+    /// Blocks for one fsync in the common case. Events only; everything else has to wait for [#handedOn] and go to Ratis.
+    CompletableFuture<JournalReply> append(JournalEntry entry) {
+        synchronized (this) {
+            if (failure != null) return CompletableFuture.failedFuture(failure);
+            var id = entry.getPersistenceId();
+            var append = entry.getAppend();
+            var tail = tails.get(id);
+            if (tail != null && follows(append, tail) && entry.getSerializedSize() <= FrontLog.ENTRY_BYTES_MAX) {
+                long number;
+                try {
+                    number = log.append(entry, handedOn);
+                } catch (IOException e) {
+                    fail(e);
+                    return CompletableFuture.failedFuture(e);
+                }
+                if (number != 0) {
+                    long highest = append.getEvents(append.getEventsCount() - 1).getSequenceNr();
+                    tails.put(id, new Tail(tail.epoch, highest));
+                    enqueue(number, entry);
+                    if (queuedBytes >= GATHER_BYTES) handOn();
+                    else gather();
+                    return CompletableFuture.completedFuture(JournalReply.newBuilder().setOutcome(Outcome.DONE)
+                            .setEpoch(tail.epoch).setHighestSequenceNr(highest).build());
+                }
+            }
+        }
+        return handedOn().thenCompose(_ -> ratis.apply(entry)).thenApply(reply -> {
+            synchronized (this) {
+                tails.computeIfPresent(entry.getPersistenceId(), (_, tail) -> tail.epoch == reply.getEpoch()
+                        ? new Tail(tail.epoch, Math.max(tail.highest, reply.getHighestSequenceNr())) : tail);
+            }
+            return reply;
+        });
+    }
+
+    /// Whether Ratis' state would take it as new. What it would refuse, or knows already, is for it to say.
+    private static boolean follows(JournalAppend append, Tail tail) {
+        if (append.getEpoch() != tail.epoch || append.getEventsCount() == 0) return false;
+        long next = tail.highest + 1;
+        for (var event : append.getEventsList()) if (event.getSequenceNr() != next++) return false;
+        return true;
+    }
+
+    /// Done when everything acknowledged so far is in Ratis' log and applied.
+    CompletableFuture<Void> handedOn() {
+        synchronized (this) {
+            if (failure != null) return CompletableFuture.failedFuture(failure);
+            if (handedOn >= last()) return CompletableFuture.completedFuture(null);
+            var done = new CompletableFuture<Void>();
+            waiters.add(new Awaiting(last(), done));
+            handOn();
+            return done;
+        }
+    }
+
+    private long last() {
+        return queue.isEmpty() ? handing ? log.last() : handedOn : queue.getLast().number;
+    }
+
+    private void enqueue(long number, JournalEntry entry) {
+        queue.add(new Acknowledged(number, entry));
+        queuedBytes += entry.getSerializedSize();
+    }
+
+    private void gather() {
+        if (gathering) return;
+        gathering = true;
+        CompletableFuture.delayedExecutor(GATHER_MILLIS, TimeUnit.MILLISECONDS).execute(() -> {
+            synchronized (this) {
+                gathering = false;
+                if (failure == null) handOn();
+            }
+        });
+    }
+
+    // One Raft entry at a time, so that they arrive in order.
+    private void handOn() {
+        if (handing || queue.isEmpty()) return;
+        handing = true;
+        var first = queue.peek().entry;
+        var append = JournalAppend.newBuilder().setEpoch(first.getAppend().getEpoch());
+        long number = 0;
+        for (int bytes = 0; !queue.isEmpty() && bytes < HAND_ON_BYTES_MAX; ) {
+            var next = queue.peek().entry;
+            if (!next.getPersistenceId().equals(first.getPersistenceId())
+                    || next.getAppend().getEpoch() != append.getEpoch()) break;
+            number = queue.poll().number;
+            bytes += next.getSerializedSize();
+            queuedBytes -= next.getSerializedSize();
+            append.addAllEvents(next.getAppend().getEventsList());
+        }
+        long handed = number;
+        if (append.getEventsCount() == 0) {
+            handed(handed);
+            return;
+        }
+        ratis.apply(first.toBuilder().setAppend(append).build()).whenComplete((reply, e) -> {
+            if (e != null) fail(e);
+            else if (reply.getOutcome() != Outcome.DONE) fail(new JournalException(
+                    "the journal refuses events that were acknowledged (%s): %d of %s".formatted(reply.getOutcome(),
+                            append.getEvents(0).getSequenceNr(), first.getPersistenceId())));
+            else handed(handed);
+        });
+    }
+
+    private void handed(long upTo) {
+        var done = new ArrayList<CompletableFuture<Void>>();
+        synchronized (this) {
+            handing = false;
+            handedOn = upTo;
+            waiters.removeIf(waiter -> waiter.number <= upTo && done.add(waiter.done));
+            if (!waiters.isEmpty() || queuedBytes >= GATHER_BYTES) handOn();
+            else if (!queue.isEmpty()) gather();
+        }
+        done.forEach(future -> future.complete(null));
+    }
+
+    private void fail(Throwable cause) {
+        var done = new ArrayList<CompletableFuture<Void>>();
+        synchronized (this) {
+            if (failure != null) return;
+            failure = cause;
+            waiters.forEach(waiter -> done.add(waiter.done));
+            waiters.clear();
+        }
+        onFailure.accept(cause);
+        done.forEach(future -> future.completeExceptionally(cause));
+    }
+
+    /// What has not been handed on stays in the front log, for the next [#recover].
+    @Override
+    public synchronized void close() throws IOException {
+        if (failure == null) failure = new JournalException("the journal is closed");
+        log.close();
+    }
+}

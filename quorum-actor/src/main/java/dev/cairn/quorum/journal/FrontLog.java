@@ -1,0 +1,198 @@
+package dev.cairn.quorum.journal;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.cairn.proto.JournalEntry;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.zip.CRC32C;
+
+/// A short log of a single slot's latest entries in two files of fixed size, written in turn. An entry is here, fsynced, by
+/// one write of the thread that has it, before Ratis' log gets it; how the two work together is in [FrontLane].
+///
+/// The files are filled with zeros when they are made, so that writing an entry changes nothing but data blocks: one flush
+/// of the device and no transaction of the file system around it. Records follow each other from a file's beginning,
+/// big-endian; their numbers count up by one across both files, so what an earlier round left behind a file's end is told
+/// from records by its number:
+///
+///      0  u32  magic     "CJFR"
+///      4  u32  length    of the entry
+///      8  u64  number    1, 2, …
+///     16  u64  handed on every record up to this number was in Ratis' log, fsynced, when this one was written
+///     24  u32  checksum  CRC32C of bytes 0 to 23 and the entry
+///     28       entry     a JournalEntry message
+///
+/// Which records must be there is known from two sides: records themselves say what has been handed on, and a note (written
+/// but not fsynced after each record, see [AcknowledgedIndex]) says what was acknowledged. A record between the two that
+/// cannot be read is damage; one behind the acknowledged ones is a torn write, and nobody was told that it is there.
+final class FrontLog implements AutoCloseable {
+    static final int FILE_BYTES = 2 << 20;
+    /// Larger entries are not worth a second copy.
+    static final int ENTRY_BYTES_MAX = 128 << 10;
+    private static final int MAGIC = 0x434a4652, HEADER_BYTES = 28, CHECKSUM_AT = 24;
+
+    record Found(long number, JournalEntry entry) {}
+
+    private static final class Ring {
+        final Path path;
+        final FileChannel file;
+        int end;
+        long last;
+
+        Ring(Path path, FileChannel file) {
+            this.path = path;
+            this.file = file;
+        }
+    }
+
+    private record Scanned(TreeMap<Long, Found> records, int end, long handedOn) {}
+
+    private final Ring[] rings = new Ring[2];
+    private final AcknowledgedIndex acknowledged;
+    private final List<Found> found = new ArrayList<>();
+    private ByteBuffer buffer = ByteBuffer.allocateDirect(16 << 10);
+    private int current;
+    private long number;
+
+    /// @throws JournalException naming the file, when an acknowledged record is missing or damaged
+    FrontLog(Path directory) throws IOException {
+        acknowledged = new AcknowledgedIndex(directory.resolve("front-acknowledged"));
+        try {
+            for (int i = 0; i < rings.length; i++) rings[i] = open(directory.resolve("front-" + i));
+            recover();
+            for (var ring : rings) fill(ring);
+        } catch (IOException | RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private static Ring open(Path path) throws IOException {
+        return new Ring(path, FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE));
+    }
+
+    /// After the check, so that a file that damage has made shorter is still as it was found.
+    private static void fill(Ring ring) throws IOException {
+        long size = ring.file.size();
+        if (size >= FILE_BYTES) return;
+        var zeros = ByteBuffer.allocateDirect((int) (FILE_BYTES - size));
+        for (long at = size; zeros.hasRemaining(); ) at += ring.file.write(zeros, at);
+        ring.file.force(true);
+        SnapshotFile.syncDirectory(ring.path.getParent());
+    }
+
+    private void recover() throws IOException {
+        var records = new TreeMap<Long, Found>();
+        var scans = new Scanned[rings.length];
+        long handedOn = 0;
+        for (int i = 0; i < rings.length; i++) {
+            scans[i] = scan(rings[i].file);
+            rings[i].end = scans[i].end;
+            rings[i].last = scans[i].records.isEmpty() ? 0 : scans[i].records.lastKey();
+            records.putAll(scans[i].records);
+            handedOn = Math.max(handedOn, scans[i].handedOn);
+        }
+        current = rings[1].last > rings[0].last ? 1 : 0;
+        number = Math.max(handedOn, rings[current].last);
+        long promised = acknowledged.read();
+        for (long n = handedOn + 1; n <= Math.max(promised, number); n++) {
+            var record = records.get(n);
+            if (record == null) throw damaged(n, promised);
+            found.add(record);
+        }
+    }
+
+    /// The file that the record was in: the one whose records end right before it, or else the one that was begun with it.
+    private JournalException damaged(long n, long promised) {
+        var where = rings[0].last == n - 1 ? rings[0] : rings[1].last == n - 1 ? rings[1] : rings[0].last == 0 ? rings[0] : rings[1];
+        return new JournalException(("journal log %s is damaged at byte %d: record %d cannot be read there, and records up to "
+                + "%d were acknowledged. Restore it from a backup").formatted(where.path, where.end, n, Math.max(promised, number)));
+    }
+
+    private static Scanned scan(FileChannel file) throws IOException {
+        var bytes = ByteBuffer.allocate(FILE_BYTES);
+        while (bytes.hasRemaining() && file.read(bytes, bytes.position()) > 0);
+        bytes.flip();
+        var records = new TreeMap<Long, Found>();
+        long expected = 0, handedOn = 0;
+        int at = 0;
+        while (bytes.limit() - at >= HEADER_BYTES && bytes.getInt(at) == MAGIC) {
+            int length = bytes.getInt(at + 4);
+            long number = bytes.getLong(at + 8);
+            if (length < 0 || length > ENTRY_BYTES_MAX || length > bytes.limit() - at - HEADER_BYTES
+                    || number <= 0 || expected != 0 && number != expected) break;
+            if (bytes.getInt(at + CHECKSUM_AT) != checksum(bytes, at, length)) break;
+            try {
+                var entry = JournalEntry.parser().parseFrom(bytes.array(), at + HEADER_BYTES, length);
+                records.put(number, new Found(number, entry));
+            } catch (InvalidProtocolBufferException e) {
+                throw new JournalException("record %d of a journal's front log cannot be parsed".formatted(number), e);
+            }
+            handedOn = Math.max(handedOn, bytes.getLong(at + 16));
+            expected = number + 1;
+            at += HEADER_BYTES + length;
+        }
+        return new Scanned(records, at, handedOn);
+    }
+
+    private static int checksum(ByteBuffer bytes, int at, int length) {
+        var crc = new CRC32C();
+        crc.update(bytes.slice(at, CHECKSUM_AT));
+        crc.update(bytes.slice(at + HEADER_BYTES, length));
+        return (int) crc.getValue();
+    }
+
+    /// What Ratis' log may have lacked when this was opened, oldest first; told once.
+    List<Found> takeFound() {
+        var taken = List.copyOf(found);
+        found.clear();
+        return taken;
+    }
+
+    /// Number of the latest record, or what the next one counts from.
+    long last() {
+        return number;
+    }
+
+    /// Appends and fsyncs. An exception leaves the entry's fate open, and nothing may be appended after it.
+    ///
+    /// @param handedOn the greatest number up to which Ratis' log has everything
+    /// @return the record's number, or 0 when there is no room before more has been handed on
+    long append(JournalEntry entry, long handedOn) throws IOException {
+        int length = entry.getSerializedSize(), total = HEADER_BYTES + length;
+        if (length > ENTRY_BYTES_MAX) throw new IllegalArgumentException("an entry of " + length + " bytes");
+        if (!room(total, handedOn)) return 0;
+        if (buffer.capacity() < total) buffer = ByteBuffer.allocateDirect(HEADER_BYTES + ENTRY_BYTES_MAX);
+        buffer.clear().putInt(MAGIC).putInt(length).putLong(number + 1).putLong(handedOn).putInt(0).put(entry.toByteArray()).flip();
+        buffer.putInt(CHECKSUM_AT, checksum(buffer, 0, length));
+        var ring = rings[current];
+        for (long at = ring.end; buffer.hasRemaining(); ) at += ring.file.write(buffer, at);
+        ring.file.force(false);
+        ring.end += total;
+        ring.last = ++number;
+        acknowledged.write(number);
+        return number;
+    }
+
+    // A file is begun anew when nothing in it is needed, or when its last record is not the one that the next follows.
+    private boolean room(int bytes, long handedOn) {
+        var ring = rings[current];
+        if (ring.last == number && ring.end + bytes <= FILE_BYTES) return true;
+        var other = rings[1 - current];
+        if (other.last > handedOn) return false;
+        current = 1 - current;
+        other.end = 0;
+        return true;
+    }
+
+    @Override
+    public void close() throws IOException {
+        for (var ring : rings) if (ring != null) ring.file.close();
+        acknowledged.close();
+    }
+}
