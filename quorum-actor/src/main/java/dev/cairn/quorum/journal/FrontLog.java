@@ -1,6 +1,7 @@
 package dev.cairn.quorum.journal;
 
 import com.google.protobuf.InvalidProtocolBufferException;
+import com.sun.nio.file.ExtendedOpenOption;
 import dev.cairn.proto.JournalEntry;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -16,7 +17,9 @@ import java.util.zip.CRC32C;
 /// one write of the thread that has it, before Ratis' log gets it; how the two work together is in [FrontLane].
 ///
 /// The files are filled with zeros when they are made, so that writing an entry changes nothing but data blocks: one flush
-/// of the device and no transaction of the file system around it. Records follow each other from a file's beginning,
+/// of the device and no transaction of the file system around it. Where the file system takes direct writes, whole blocks
+/// go to the device and the flush follows in the same call; a block that holds earlier records as well is written again
+/// with the same bytes for them, so no tear harms those. Records follow each other from a file's beginning,
 /// big-endian; their numbers count up by one across both files, so what an earlier round left behind a file's end is told
 /// from records by its number:
 ///
@@ -35,12 +38,15 @@ final class FrontLog implements AutoCloseable {
     /// Larger entries are not worth a second copy.
     static final int ENTRY_BYTES_MAX = 128 << 10;
     private static final int MAGIC = 0x434a4652, HEADER_BYTES = 28, CHECKSUM_AT = 24;
+    private static final int BLOCK_BYTES = 4096, BUFFER_BYTES = ENTRY_BYTES_MAX + 2 * BLOCK_BYTES;
 
     record Found(long number, JournalEntry entry) {}
 
     private static final class Ring {
         final Path path;
         final FileChannel file;
+        /// Null where the file system has no direct writes.
+        FileChannel direct;
         int end;
         long last;
 
@@ -55,7 +61,8 @@ final class FrontLog implements AutoCloseable {
     private final Ring[] rings = new Ring[2];
     private final AcknowledgedIndex acknowledged;
     private final List<Found> found = new ArrayList<>();
-    private ByteBuffer buffer = ByteBuffer.allocateDirect(16 << 10);
+    /// The block that the current file ends in, up to its end, and the next record.
+    private final ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES + BLOCK_BYTES).alignedSlice(BLOCK_BYTES);
     private int current;
     private long number;
 
@@ -65,7 +72,11 @@ final class FrontLog implements AutoCloseable {
         try {
             for (int i = 0; i < rings.length; i++) rings[i] = open(directory.resolve("front-" + i));
             recover();
-            for (var ring : rings) fill(ring);
+            for (var ring : rings) {
+                fill(ring);
+                ring.direct = direct(ring.path);
+            }
+            loadLastBlock();
         } catch (IOException | RuntimeException e) {
             close();
             throw e;
@@ -167,16 +178,53 @@ final class FrontLog implements AutoCloseable {
         int length = entry.getSerializedSize(), total = HEADER_BYTES + length;
         if (length > ENTRY_BYTES_MAX) throw new IllegalArgumentException("an entry of " + length + " bytes");
         if (!room(total, handedOn)) return 0;
-        if (buffer.capacity() < total) buffer = ByteBuffer.allocateDirect(HEADER_BYTES + ENTRY_BYTES_MAX);
-        buffer.clear().putInt(MAGIC).putInt(length).putLong(number + 1).putLong(handedOn).putInt(0).put(entry.toByteArray()).flip();
-        buffer.putInt(CHECKSUM_AT, checksum(buffer, 0, length));
         var ring = rings[current];
-        for (long at = ring.end; buffer.hasRemaining(); ) at += ring.file.write(buffer, at);
-        ring.file.force(false);
+        int at = ring.end % BLOCK_BYTES;
+        var record = buffer.duplicate().position(at);
+        record.putInt(MAGIC).putInt(length).putLong(number + 1).putLong(handedOn).putInt(0).put(entry.toByteArray());
+        buffer.putInt(at + CHECKSUM_AT, checksum(buffer, at, length));
+        write(ring, at, at + total);
         ring.end += total;
         ring.last = ++number;
         acknowledged.write(number);
+        keepLastBlock(at + total);
         return number;
+    }
+
+    private void write(Ring ring, int from, int to) throws IOException {
+        if (ring.direct == null) {
+            var bytes = buffer.duplicate().position(from).limit(to);
+            for (long at = ring.end; bytes.hasRemaining(); ) at += ring.file.write(bytes, at);
+            ring.file.force(false);
+            return;
+        }
+        int end = Math.ceilDiv(to, BLOCK_BYTES) * BLOCK_BYTES;
+        for (int i = to; i < end; i++) buffer.put(i, (byte) 0);
+        var blocks = buffer.duplicate().position(0).limit(end);
+        // Opened for synchronous writes: when it returns, device caches have been flushed, too.
+        int written = ring.direct.write(blocks, ring.end - from);
+        if (written != end) throw new IOException("only %d of %d bytes could be written to %s".formatted(written, end, ring.path));
+    }
+
+    private void keepLastBlock(int to) {
+        int block = to / BLOCK_BYTES * BLOCK_BYTES;
+        if (block > 0) buffer.put(0, buffer, block, to - block);
+    }
+
+    private void loadLastBlock() throws IOException {
+        var ring = rings[current];
+        int from = ring.end / BLOCK_BYTES * BLOCK_BYTES;
+        var bytes = buffer.duplicate().limit(ring.end - from);
+        while (bytes.hasRemaining() && ring.file.read(bytes, from + bytes.position()) > 0);
+        if (bytes.hasRemaining()) throw new IOException(ring.path + " has become shorter");
+    }
+
+    private static FileChannel direct(Path path) {
+        try {
+            return FileChannel.open(path, StandardOpenOption.WRITE, StandardOpenOption.DSYNC, ExtendedOpenOption.DIRECT);
+        } catch (IOException | UnsupportedOperationException e) {
+            return null;
+        }
     }
 
     // A file is begun anew when nothing in it is needed, or when its last record is not the one that the next follows.
@@ -192,7 +240,11 @@ final class FrontLog implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
-        for (var ring : rings) if (ring != null) ring.file.close();
+        for (var ring : rings) {
+            if (ring == null) continue;
+            ring.file.close();
+            if (ring.direct != null) ring.direct.close();
+        }
         acknowledged.close();
     }
 }

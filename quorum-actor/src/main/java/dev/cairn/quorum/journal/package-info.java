@@ -6,6 +6,9 @@
 /// entry of the log does. `SnapshotFile` is the state's image on disk, `JournalCheck` looks at all files before Ratis
 /// does, so that damage is an error with a file's name. With one slot there is no network at all (`SingleSlotRpc`).
 ///
+/// With one slot an entry does not wait for Ratis: `FrontLane` writes it to a short log of its own on the calling thread,
+/// one fsync and no wake-up, and hands it on in the background.
+///
 /// Who may write: a server that starts claims its stream, which raises the epoch; entries with an older epoch, or with a
 /// gap before them, change nothing. So a server that has been replaced cannot write, whatever it believes.
 ///

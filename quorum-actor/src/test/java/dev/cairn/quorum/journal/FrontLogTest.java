@@ -1,0 +1,156 @@
+package dev.cairn.quorum.journal;
+
+import static dev.cairn.quorum.journal.Journals.ID;
+import static dev.cairn.quorum.journal.Journals.append;
+import static dev.cairn.quorum.journal.Journals.claim;
+import static dev.cairn.quorum.journal.Journals.open;
+import static dev.cairn.quorum.journal.Journals.snapshot;
+import static dev.cairn.quorum.journal.Journals.submit;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.cairn.proto.JournalReply.Outcome;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// What is acknowledged out of the front log is in the journal after a crash at any moment, once and in order; damage to it
+/// has a name.
+class FrontLogTest {
+    @TempDir
+    Path temporary;
+    private int crashes;
+
+    /// The files as a killed process leaves them.
+    private Path crash(Path directory) throws IOException {
+        var copy = temporary.resolve("crash" + ++crashes);
+        try (var all = Files.walk(directory)) {
+            for (var path : all.toList()) {
+                if (Files.isDirectory(path)) Files.createDirectories(copy.resolve(directory.relativize(path).toString()));
+                else Files.copy(path, copy.resolve(directory.relativize(path).toString()));
+            }
+        }
+        return copy;
+    }
+
+    private static void flip(Path path, long at) throws IOException {
+        try (var file = FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+            var one = ByteBuffer.allocate(1);
+            file.read(one, at);
+            file.write(one.put(0, (byte) (one.get(0) ^ 0x55)).rewind(), at);
+        }
+    }
+
+    @Test
+    void what_only_the_front_log_has_is_there_after_a_crash() throws Exception {
+        Path crashed;
+        try (var journal = open(temporary.resolve("journal"))) {
+            long epoch = claim(journal).getEpoch();
+            for (int i = 1; i <= 5; i++)
+                assertThat(submit(journal, append(epoch, i, 1, 100)).getOutcome()).isEqualTo(Outcome.DONE);
+            crashed = crash(temporary.resolve("journal"));
+        }
+        for (int round = 1; round <= 2; round++) {
+            try (var journal = open(crashed)) {
+                var claim = claim(journal);
+                assertThat(claim.getHighestSequenceNr()).isEqualTo(4 + round);
+                assertThat(journal.state().events(ID, 1, 10)).hasSize(4 + round);
+                submit(journal, append(claim.getEpoch(), 5 + round, 1, 100));
+                crashed = crash(crashed);
+            }
+        }
+    }
+
+    @Test
+    void every_byte_of_it_is_checked() throws Exception {
+        var crashed = Files.createDirectory(temporary.resolve("log"));
+        try (var log = new FrontLog(crashed)) {
+            for (int i = 1; i <= 2; i++) log.append(append(1, i, 1, 50), 0);
+        }
+        long end = 2L * (28 + append(1, 1, 1, 50).getSerializedSize());
+        var file = crashed.resolve("front-0");
+        for (int at = 0; at < end; at++) {
+            flip(file, at);
+            assertThatThrownBy(() -> new FrontLog(file.getParent()).close()).as("byte %d", at)
+                    .isInstanceOf(JournalException.class).hasMessageContaining(file.toString());
+            flip(file, at);
+        }
+        flip(file, end);
+        new FrontLog(crashed).close();
+        Files.delete(file);
+        assertThatThrownBy(() -> open(crashed)).isInstanceOf(JournalException.class).hasMessageContaining(file.toString());
+    }
+
+    @Test
+    void refusals_and_snapshots_are_those_of_the_journal() throws Exception {
+        try (var journal = open(temporary.resolve("journal"))) {
+            long old = claim(journal).getEpoch();
+            submit(journal, append(old, 1, 1, 10));
+            long epoch = claim(journal).getEpoch();
+            assertThat(submit(journal, append(old, 2, 1, 10)).getOutcome()).isEqualTo(Outcome.STALE_EPOCH);
+            assertThat(submit(journal, append(epoch, 3, 1, 10)).getOutcome()).isEqualTo(Outcome.GAP);
+            for (int i = 2; i <= 6; i++) submit(journal, append(epoch, i, 1, 10));
+            assertThat(submit(journal, append(epoch, 7, 1, 1 << 20)).getOutcome()).as("too large for it").isEqualTo(Outcome.DONE);
+            submit(journal, append(epoch, 8, 1, 10));
+            submit(journal, snapshot(8, 0, 1, 100));
+            assertThat(journal.state().events(ID, 1, 10)).isEmpty();
+            assertThat(submit(journal, append(epoch, 8, 1, 10)).getOutcome()).as("covered by a snapshot").isEqualTo(Outcome.CONFLICT);
+            assertThat(submit(journal, append(epoch, 9, 1, 10)).getOutcome()).isEqualTo(Outcome.DONE);
+        }
+        try (var journal = open(temporary.resolve("journal"))) {
+            assertThat(claim(journal).getHighestSequenceNr()).isEqualTo(9);
+        }
+    }
+
+    @Test
+    void more_than_fits_waits_until_it_has_been_handed_on() throws Exception {
+        Path crashed;
+        try (var journal = open(temporary.resolve("journal"))) {
+            long epoch = claim(journal).getEpoch();
+            for (int i = 1; i <= 120; i++)
+                assertThat(submit(journal, append(epoch, i, 1, 100_000)).getOutcome()).isEqualTo(Outcome.DONE);
+            crashed = crash(temporary.resolve("journal"));
+        }
+        try (var journal = open(crashed)) {
+            assertThat(claim(journal).getHighestSequenceNr()).isEqualTo(120);
+            assertThat(journal.state().events(ID, 1, 200)).hasSize(120);
+        }
+    }
+
+    @Test
+    void random_histories_come_back_whole() throws Exception {
+        long seed = Long.getLong("cairn.seed", System.nanoTime());
+        var random = new SplittableRandom(seed);
+        var directory = Files.createDirectory(temporary.resolve("random"));
+        var log = new FrontLog(directory);
+        var sizes = new ArrayList<Integer>();
+        long handedOn = 0;
+        for (int step = 0; step < 1500; step++) {
+            int size = random.nextInt(random.nextInt(8) == 0 ? 60_000 : 2_000);
+            long number = log.append(append(1, sizes.size() + 1, 1, size), handedOn);
+            if (number != 0) sizes.add(size);
+            assertThat(number).as("seed %d, step %d", seed, step).isIn(0L, (long) sizes.size());
+            if (number == 0 || random.nextInt(20) == 0) handedOn = random.nextLong(handedOn, sizes.size() + 1);
+            if (random.nextInt(60) != 0) continue;
+            log.close();
+            log = new FrontLog(directory);
+            var found = log.takeFound();
+            assertThat(log.last()).as("seed %d, step %d", seed, step).isEqualTo(sizes.size());
+            for (int i = 0; i < found.size(); i++) {
+                long at = sizes.size() - found.size() + i + 1;
+                var event = found.get(i).entry().getAppend().getEvents(0);
+                assertThat(event.getSequenceNr()).isEqualTo(at);
+                assertThat(event.getObject().getBytes().size()).isEqualTo(sizes.get((int) at - 1));
+            }
+            assertThat(sizes.size() - found.size()).as("seed %d, step %d", seed, step).isLessThanOrEqualTo((int) handedOn);
+        }
+        log.close();
+    }
+}
