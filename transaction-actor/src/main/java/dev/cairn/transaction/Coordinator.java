@@ -427,7 +427,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             indexLocksHeld = false;
             slowDown.set(answer.getSlowDownPercent());
             if (!manifestFollowed) link.askManifest();
-            if (transactions.runs.logCount() >= MERGE_FROM_RUNS) link.claimMerge();
+            if (transactions.runs.mergeDebt() >= MERGE_FROM_RUNS) link.claimMerge();
         }
 
         @Override

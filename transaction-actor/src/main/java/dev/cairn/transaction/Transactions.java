@@ -25,7 +25,10 @@ final class Transactions {
     private static final long SHARE_MARGIN_BLOCKS = 4;
     /// Above it a commit writes a run: the server keeps inline items in its own state.
     static final int INLINE_BYTES_MAX = 32 << 10;
-    static final int INLINE_COMMITS_MAX = 16;
+    /// A run's commit costs three times an inline one's. Together they stay below what makes the server merge them
+    /// ([RunSet#mergeDebt]), and below what is worth keeping in its state.
+    static final int INLINE_COMMITS_MAX = 48;
+    static final int CARRIED_BYTES_MAX = 256 << 10;
 
     final MountShare share;
     final LockClient locks = new LockClient();
@@ -148,7 +151,7 @@ final class Transactions {
 
     /// Whether the frozen transaction is small enough to travel inside its commit message.
     boolean fitsInline() {
-        return carriedRuns.size() < INLINE_COMMITS_MAX && frozen.items.bytesInRun() <= INLINE_BYTES_MAX
+        return carriedRuns.size() < INLINE_COMMITS_MAX && carried.bytesInRun() <= CARRIED_BYTES_MAX && frozen.items.bytesInRun() <= INLINE_BYTES_MAX
                 && InlineRun.fits(frozen.items.size(), frozen.items.bytesInRun());
     }
 
