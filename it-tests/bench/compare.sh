@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # fsbench on Cairn, on the ceiling of FUSE and on a plain directory of the same disk, in turn; medians and ratios.
 #
-#   it-tests/bench/compare.sh [-n FILES] [-p PROCS] [-m MIB] [-r ROUNDS] [WORK]
+#   it-tests/bench/compare.sh [-n FILES] [-p PROCS] [-m MIB] [-r ROUNDS] [-t TRANSPORT[,TRANSPORT]] [WORK]
 #
-# WORK is an empty directory on the disk to measure (default: a new one under /tmp). Needs root, a C++ compiler, and the
-# sources of the yardstick in $FSBENCH (default: shared/bench beside the checkout). Leaves nothing behind.
+# WORK is an empty directory on the disk to measure (default: a new one under /tmp). TRANSPORT is auto (default), dev-fuse
+# or io-uring; with two, a volume for each. For io-uring the machine's switch is turned on while mounting, and put back.
+# Needs root, a C++ compiler, and the sources of the yardstick in $FSBENCH (default: shared/bench beside the checkout).
+# Leaves nothing behind. On a machine that does other work as well, `chrt -r 5` before the command keeps that out.
 set -euo pipefail
 
-files=5000 procs=1 mib=512 rounds=3
-while getopts n:p:m:r: option; do
+files=5000 procs=1 mib=512 rounds=3 transports=auto
+while getopts n:p:m:r:t: option; do
     case $option in
-        n) files=$OPTARG ;; p) procs=$OPTARG ;; m) mib=$OPTARG ;; r) rounds=$OPTARG ;;
+        n) files=$OPTARG ;; p) procs=$OPTARG ;; m) mib=$OPTARG ;; r) rounds=$OPTARG ;; t) transports=${OPTARG//,/ } ;;
         *) exit 2 ;;
     esac
 done
@@ -19,10 +21,12 @@ shift $((OPTIND - 1))
 root=$(git -C "$(dirname "$(readlink -f "$0")")" rev-parse --show-toplevel)
 sources=${FSBENCH:-$root/../shared/bench}
 work=${1:-$(mktemp -d /tmp/cairn-bench.XXXXXX)}
-mkdir -p "$work"/{cairn,ceiling,plain,results}
+switch=/sys/module/fuse/parameters/enable_uring
+mkdir -p "$work"/{ceiling,plain,results}
 
 end() {
-    "$root/cairn" down --state "$work/state" >/dev/null 2>&1 || true
+    [ -z "${switched:-}" ] || echo N >$switch
+    for transport in $transports; do "$root/cairn" down --state "$work/state.$transport" >/dev/null 2>&1 || true; done
     umount "$work/ceiling" 2>/dev/null || true
     rm -rf "$work"
 }
@@ -31,18 +35,29 @@ trap end EXIT
 gcc -O2 -o "$work/fsbench" "$sources/fsbench.c"
 g++ -O2 -std=c++17 -o "$work/fuseceil" "$sources/fuseceil.cc" -lpthread
 "$work/fuseceil" "$work/ceiling" >/dev/null 2>&1 &
-"$root/cairn" up --state "$work/state" --meta-size 2G --data-size 16G "$work/cairn" >/dev/null
+for transport in $transports; do
+    if [ "$transport" = io-uring ] && [ "$(cat $switch)" = N ]; then
+        switched=1
+        echo Y >$switch
+    fi
+    mkdir "$work/$transport"
+    "$root/cairn" up --state "$work/state.$transport" --meta-size 2G --data-size 8G --transport "$transport" \
+        "$work/$transport" >/dev/null
+    # A mount keeps what it found.
+    [ -z "${switched:-}" ] || echo N >$switch
+    switched=
+done
 
 # The first round warms up everybody's caches and compilers; it is not counted.
 for ((round = 0; round <= rounds; round++)); do
-    for side in cairn ceiling plain; do
+    for side in $transports ceiling plain; do
         "$work/fsbench" -n "$files" -p "$procs" -m "$mib" "$work/$side" >"$work/results/$side.$round"
         rm -rf "$work/$side"/fsbench.*
     done
 done
 
 echo "fsbench -n $files -p $procs -m $mib, medians of $rounds, ops/s (MiB/s for seq*); $(uname -r), $(nproc) CPUs, load $(cut -d' ' -f1 /proc/loadavg)"
-awk -v rounds="$rounds" '
+awk -v rounds="$rounds" -v transports="$transports" '
     FNR == 1 { split(FILENAME, part, "/"); split(part[length(part)], name, "."); side = name[1]; next }
     name[2] > 0 { if (!seen[$1]++) order[++phases] = $1; value[side, $1, ++count[side, $1]] = $4 }
     function median(side, phase,   n, i, j, sorted, swap) {
@@ -53,9 +68,17 @@ awk -v rounds="$rounds" '
         return sorted[int((n + 1) / 2)]
     }
     END {
-        printf "%-12s %10s %10s %10s %9s %9s\n", "phase", "cairn", "ceiling", "plain", "/ceiling", "/plain"
+        ours = split(transports, transport, " ")
+        printf "%-12s", "phase"
+        for (t = 1; t <= ours; t++) printf " %10s %9s %9s", transport[t], "/ceiling", "/plain"
+        printf " %10s %10s\n", "ceiling", "plain"
         for (i = 1; i <= phases; i++) {
-            p = order[i]; c = median("cairn", p); f = median("ceiling", p); e = median("plain", p)
-            printf "%-12s %10.0f %10.0f %10.0f %8.0f%% %8.0f%%\n", p, c, f, e, 100 * c / f, 100 * c / e
+            p = order[i]; f = median("ceiling", p); e = median("plain", p)
+            printf "%-12s", p
+            for (t = 1; t <= ours; t++) {
+                c = median(transport[t], p)
+                printf " %10.0f %8.0f%% %8.0f%%", c, 100 * c / f, 100 * c / e
+            }
+            printf " %10.0f %10.0f\n", f, e
         }
     }' "$work"/results/*

@@ -55,6 +55,10 @@ final class Linux {
     private static final MethodHandle EVENTFD = call("eventfd", JAVA_INT, JAVA_INT, JAVA_INT);
     private static final MethodHandle SCHED_SETAFFINITY =
             call("sched_setaffinity", JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
+    private static final MethodHandle SCHED_GETAFFINITY =
+            call("sched_getaffinity", JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
+    private static final MethodHandle GETTID =
+            LINKER.downcallHandle(LINKER.defaultLookup().findOrThrow("gettid"), FunctionDescriptor.of(JAVA_INT));
     // syscall(2), because libc has no io_uring; the numbers are the same on every architecture.
     private static final int SYS_IO_URING_SETUP = 425, SYS_IO_URING_ENTER = 426;
     private static final MethodHandle IO_URING_SETUP = syscall(JAVA_INT, ADDRESS);
@@ -146,17 +150,46 @@ final class Linux {
         }
     }
 
-    /// Keeps a thread on one CPU.
+    /// As many CPUs as a mask can name here: the kernel's own limit.
+    static final int CPU_MASK_BYTES = 1024;
+
+    /// Keeps the calling thread on one CPU.
     ///
-    /// @param thread 0: the calling one
     /// @return 0 or minus errno; EINVAL when it may not run there
-    static int pin(int thread, int cpu) {
+    static int pin(int cpu) {
+        try (var arena = Arena.ofConfined()) {
+            var mask = arena.allocate(CPU_MASK_BYTES, 8);
+            mask.set(java.lang.foreign.ValueLayout.JAVA_BYTE, cpu / 8, (byte) (1 << cpu % 8));
+            return setAffinity(0, mask);
+        }
+    }
+
+    /// @param thread 0: the calling one
+    /// @return 0 or minus errno
+    static int setAffinity(int thread, MemorySegment mask) {
         try (var arena = Arena.ofConfined()) {
             var errno = errnoMemory(arena);
-            long bytes = (cpu / 64 + 1) * 8L;
-            var mask = arena.allocate(bytes, 8);
-            mask.set(java.lang.foreign.ValueLayout.JAVA_BYTE, cpu / 8, (byte) (1 << cpu % 8));
-            return result((int) SCHED_SETAFFINITY.invokeExact(errno, thread, bytes, mask), errno);
+            return result((int) SCHED_SETAFFINITY.invokeExact(errno, thread, mask.byteSize(), mask), errno);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /// Where a thread may run.
+    ///
+    /// @return 0 or minus errno
+    static int affinity(int thread, MemorySegment mask) {
+        try (var arena = Arena.ofConfined()) {
+            var errno = errnoMemory(arena);
+            return result((int) SCHED_GETAFFINITY.invokeExact(errno, thread, mask.byteSize(), mask), errno);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int threadId() {
+        try {
+            return (int) GETTID.invokeExact();
         } catch (Throwable e) {
             throw unexpected(e);
         }

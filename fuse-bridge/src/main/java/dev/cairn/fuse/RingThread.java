@@ -24,6 +24,7 @@ final class RingThread implements Runnable {
     private static final Logger log = LoggerFactory.getLogger(FuseSession.class);
     private static final long WAKE_UP = -1;
 
+    private final RingPins pins;
     private final int cpu;
     private final List<Integer> queues;
     private final int depth;
@@ -54,7 +55,8 @@ final class RingThread implements Runnable {
     /// @param cpu    of the thread; -1: any
     /// @param queues the kernel's numbers, which are those of CPUs
     /// @param depth  entries in each
-    RingThread(int cpu, List<Integer> queues, int depth) {
+    RingThread(RingPins pins, int cpu, List<Integer> queues, int depth) {
+        this.pins = pins;
         this.cpu = cpu;
         this.queues = List.copyOf(queues);
         this.depth = depth;
@@ -108,7 +110,7 @@ final class RingThread implements Runnable {
     private boolean open() {
         try {
             if (cpu >= 0) {
-                int r = Linux.pin(0, cpu);
+                int r = pins.pin(cpu);
                 if (r < 0) log.debug("ring {} is served by whatever CPU: {}", queues, Linux.describe(-r));
             }
             wakeUp = Linux.eventfd();

@@ -27,8 +27,10 @@ final class Rings {
     private static final Path CPUS = Path.of("/sys/devices/system/cpu");
 
     private final List<RingThread> threads;
+    private final RingPins pins;
 
-    private Rings(List<RingThread> threads) {
+    private Rings(List<RingThread> threads, RingPins pins) {
+        this.pins = pins;
         this.threads = threads;
     }
 
@@ -38,14 +40,16 @@ final class Rings {
         var online = cpus(Files.readString(CPUS.resolve("online")));
         var threads = new ArrayList<RingThread>();
         int depth = depth(online.size());
-        for (int cpu : online) threads.add(new RingThread(cpu, List.of(cpu), depth));
+        var pins = new RingPins();
+        for (int cpu : online) threads.add(new RingThread(pins, cpu, List.of(cpu), depth));
         possible.removeAll(online);
-        if (!possible.isEmpty()) threads.add(new RingThread(-1, List.copyOf(possible), 1));
-        var rings = new Rings(threads);
+        if (!possible.isEmpty()) threads.add(new RingThread(pins, -1, List.copyOf(possible), 1));
+        var rings = new Rings(threads, pins);
         for (int i = 0; i < threads.size(); i++)
             Thread.ofPlatform().daemon().name("cairn-fuse-ring-" + i).start(threads.get(i));
         try {
             all(threads, t -> t.opened);
+            Thread.ofPlatform().daemon().name("cairn-fuse-pins").start(pins);
             return rings;
         } catch (IOException e) {
             rings.discard();
@@ -73,6 +77,7 @@ final class Rings {
     /// They are not needed after all. Must not be called after [#serve].
     void discard() {
         threads.forEach(t -> t.session.cancel(false));
+        pins.stop();
     }
 
     /// Lets the kernel send requests of this session by the rings, which it does when this returns.
@@ -102,6 +107,7 @@ final class Rings {
 
     /// Gives their memory back, after [#awaitEnded], when no request is away.
     void close() {
+        pins.stop();
         threads.forEach(RingThread::close);
     }
 

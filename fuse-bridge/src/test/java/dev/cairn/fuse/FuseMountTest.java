@@ -51,14 +51,14 @@ import org.junit.jupiter.api.io.TempDir;
 ///
 /// Nothing here maps a file of the mount into memory: a page fault of this JVM would wait for its own reader threads.
 @Timeout(60)
-final class FuseMountTest {
+class FuseMountTest {
     @TempDir
     Path directory;
-    private Path at;
-    private final MemoryVolume volume = new MemoryVolume(256 << 20);
-    private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
+    Path at;
+    final MemoryVolume volume = new MemoryVolume(256 << 20);
+    final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final CompletableFuture<FuseSession.End> end = new CompletableFuture<>();
-    private FuseSession session;
+    FuseSession session;
 
     @BeforeEach
     void mount() throws IOException {
@@ -68,10 +68,12 @@ final class FuseMountTest {
         session = start();
     }
 
-    private FuseSession start() throws IOException {
-        return FuseSession.start(FuseSession.Settings.of(at, "memory", 0xabcL, 0xdefL)
-                .transport(Transport.of(System.getProperty("cairn.transport", "dev-fuse"))), volume.fileSystem, volume.dataIo,
-                volume, registry, end::complete);
+    final FuseSession start() throws IOException {
+        return start(FuseSession.Settings.of(at, "memory", 0xabcL, 0xdefL).transport(Transport.DEV_FUSE));
+    }
+
+    FuseSession start(FuseSession.Settings settings) throws IOException {
+        return FuseSession.start(settings, volume.fileSystem, volume.dataIo, volume, registry, end::complete);
     }
 
     @AfterEach

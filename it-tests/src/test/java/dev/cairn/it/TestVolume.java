@@ -27,6 +27,8 @@ public final class TestVolume implements AutoCloseable {
     }
 
     private static final Path ROOT = repositoryRoot();
+    /// Of every mount that is made here; null: what `cairn up` does by itself.
+    private static final String TRANSPORT = System.getProperty("cairn.transport");
 
     private final Path base;
     public final Path state;
@@ -62,8 +64,13 @@ public final class TestVolume implements AutoCloseable {
 
     /// Makes the volume the first time; afterwards starts and mounts what there is.
     void up() {
-        if (Files.exists(state)) cairn("up", "--state", state.toString(), mount.toString()).orFail();
-        else cairn("up", "--state", state.toString(), "--meta-size", metaSize, "--data-size", dataSize, mount.toString()).orFail();
+        var command = new ArrayList<>(List.of("up", "--state", state.toString()));
+        if (!Files.exists(state)) command.addAll(List.of("--meta-size", metaSize, "--data-size", dataSize));
+        if (TRANSPORT != null) command.addAll(List.of("--transport", TRANSPORT));
+        command.add(mount.toString());
+        var arguments = command.toArray(String[]::new);
+        if ("io-uring".equals(TRANSPORT)) RingSwitch.on(() -> cairn(arguments)).orFail();
+        else cairn(arguments).orFail();
     }
 
     void down() {

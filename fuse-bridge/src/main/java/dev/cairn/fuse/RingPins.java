@@ -1,0 +1,72 @@
+package dev.cairn.fuse;
+
+import java.io.File;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.agrona.collections.IntHashSet;
+
+/// Keeps the pins of ring threads to themselves. A thread begins on the CPUs of the one that starts it, so whatever a ring
+/// thread starts (a worker of some pool that found itself too small) would stay on that one CPU for ever. Looks at the
+/// process's new threads once a second and lets them go everywhere again: listing /proc/self/task takes some 50 µs.
+final class RingPins implements Runnable {
+    private static final File THREADS = new File("/proc/self/task");
+    private static final long EVERY_MILLIS = 1_000;
+
+    private final IntHashSet rings = new IntHashSet();
+    private final CountDownLatch stop = new CountDownLatch(1);
+
+    /// The calling thread is a ring's, on this CPU from now on.
+    ///
+    /// @return 0, or minus errno when it may not run there
+    synchronized int pin(int cpu) {
+        rings.add(Linux.threadId());
+        return Linux.pin(cpu);
+    }
+
+    private synchronized boolean isRing(int thread) {
+        return rings.contains(thread);
+    }
+
+    void stop() {
+        stop.countDown();
+    }
+
+    @Override
+    public void run() {
+        try (var arena = Arena.ofConfined()) {
+            var everywhere = arena.allocate(Linux.CPU_MASK_BYTES, 8);
+            var mask = arena.allocate(Linux.CPU_MASK_BYTES, 8);
+            // The process's first thread has what the process was given.
+            if (Linux.affinity((int) ProcessHandle.current().pid(), everywhere) < 0 || cpus(everywhere) < 2) return;
+            var seen = new IntHashSet();
+            do {
+                seen = release(seen, everywhere, mask);
+            } while (!stop.await(EVERY_MILLIS, TimeUnit.MILLISECONDS));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /// @return the threads there are now
+    private IntHashSet release(IntHashSet seen, MemorySegment everywhere, MemorySegment mask) {
+        var now = new IntHashSet();
+        var names = THREADS.list();
+        if (names == null) return seen;
+        for (var name : names) {
+            int thread = Integer.parseInt(name);
+            now.add(thread);
+            if (seen.contains(thread) || isRing(thread)) continue;
+            // One that has ended meanwhile answers ESRCH.
+            if (Linux.affinity(thread, mask) == 0 && cpus(mask) == 1) Linux.setAffinity(thread, everywhere);
+        }
+        return now;
+    }
+
+    private static int cpus(MemorySegment mask) {
+        int cpus = 0;
+        for (long at = 0; at < mask.byteSize(); at += 8) cpus += Long.bitCount(mask.get(FuseProtocol.U64, at));
+        return cpus;
+    }
+}

@@ -1,0 +1,77 @@
+package dev.cairn.fuse;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.time.Duration;
+import java.util.List;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+
+/// All that [FuseMountTest] asks of a mount, of one whose requests travel by rings; and what is the rings' own.
+final class RingMountTest extends FuseMountTest {
+    @Override
+    FuseSession start(FuseSession.Settings settings) throws IOException {
+        return RingSwitch.on(() -> super.start(settings.transport(Transport.IO_URING)));
+    }
+
+    @Test
+    void the_session_says_so_and_ends_every_thread_of_its_own() throws Exception {
+        assertThat(session.transport()).isEqualTo(Transport.IO_URING);
+        assertThat(registry.get("cairn_fuse_transport").tag("transport", "io-uring").gauge().value()).isEqualTo(1);
+        assertThat(threads()).contains("cairn-fuse-ring-0", "cairn-fuse-reader-0", "cairn-fuse-pins");
+        Files.writeString(at.resolve("file"), "content");
+        assertThat(session.stop(Duration.ofSeconds(20))).isTrue();
+        org.awaitility.Awaitility.await().untilAsserted(() -> assertThat(threads()).isEmpty());
+    }
+
+    /// Each queue has 16 entries; what waits in one of them for long must not stop the others, nor lose an answer.
+    @Test
+    void requests_beyond_the_entries_of_a_queue_wait_their_turn() throws Exception {
+        volume.slowReads = true;
+        var file = Files.write(at.resolve("file"), new byte[1 << 20]);
+        var threads = new java.util.ArrayList<Thread>();
+        var failures = new java.util.concurrent.ConcurrentLinkedQueue<Throwable>();
+        session.stop(Duration.ofSeconds(20));
+        session = start();
+        for (int t = 0; t < 48; t++) {
+            int from = t;
+            threads.add(Thread.ofPlatform().start(() -> {
+                try {
+                    for (int i = 0; i < 20; i++) {
+                        Files.writeString(at.resolve("own " + from), "x".repeat(i + 1));
+                        assertThat(Files.readAllBytes(file)).hasSize(1 << 20);
+                    }
+                } catch (Throwable e) {
+                    failures.add(e);
+                }
+            }));
+        }
+        for (var thread : threads) thread.join();
+        assertThat(failures).isEmpty();
+        volume.slowReads = false;
+    }
+
+    @Test
+    void rings_that_are_switched_off_are_refused_with_the_way_to_switch_them_on() {
+        assumeFalse(Transport.ringsSwitchedOn(), "the machine has rings switched on");
+        assertThatThrownBy(Transport.IO_URING::chosen).isInstanceOf(IOException.class)
+                .hasMessageContaining("echo Y > /sys/module/fuse/parameters/enable_uring");
+    }
+
+    @Test
+    void lists_of_cpus_are_read_and_large_machines_get_fewer_entries_each() {
+        assertThat(Rings.cpus("0-3,8,10-11\n")).isEqualTo(new TreeSet<>(List.of(0, 1, 2, 3, 8, 10, 11)));
+        assertThat(Rings.cpus("\n")).isEmpty();
+        assertThat(List.of(Rings.depth(1), Rings.depth(8), Rings.depth(16), Rings.depth(512))).containsExactly(16, 16, 8, 2);
+    }
+
+    private static List<String> threads() {
+        return Thread.getAllStackTraces().keySet().stream().map(Thread::getName)
+                .filter(name -> name.startsWith("cairn-fuse-ring") || name.startsWith("cairn-fuse-reader")
+                        || name.startsWith("cairn-fuse-pins")).toList();
+    }
+}
