@@ -30,6 +30,7 @@ public final class MountShare {
     private final ExtentSet dataReserved = new ExtentSet();
     private final ExtentSet dataReferred = new ExtentSet();
     private long metadataLowMark;
+    private long reserveMin;
     private long dataLowMark;
     private long dataTarget = Long.MAX_VALUE / 2;
     private boolean metadataLow;
@@ -56,6 +57,7 @@ public final class MountShare {
         if (newest.getMetadata().getTotal() == 0 || newest.getData().getTotal() == 0) return;
         var policy = new ReservePolicy(newest.getMetadata().getTotal(), newest.getData().getTotal());
         metadataLowMark = policy.metadataLowMark();
+        reserveMin = policy.reserve(1);
         dataLowMark = policy.dataLowMark();
         dataTarget = policy.dataTarget();
     }
@@ -172,6 +174,11 @@ public final class MountShare {
     /// Set: an allocating hold gets ENOSPC.
     public boolean metadataLow() {
         return metadataLow;
+    }
+
+    /// Half of the least reserve that the server keeps has been used up, by operations that are never refused.
+    public boolean metadataScarce() {
+        return metadataLow && 2 * report.getMetadata().getReserved() <= reserveMin;
     }
 
     /// Set: a data allocation that finds nothing in hand gets ENOSPC; otherwise it forces a commit and tries again.

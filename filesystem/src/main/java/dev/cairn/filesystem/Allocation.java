@@ -40,7 +40,8 @@ final class Allocation {
         return (bytes + BLOCK - 1) / BLOCK;
     }
 
-    static long fallocate(Tx tx, long ino, int mode, long offset, long length, Time now) {
+    /// @param zeroes the plan of [#planZero] for the whole of a punch, carried out; or null
+    static long fallocate(Tx tx, long ino, int mode, long offset, long length, DataPlan zeroes, Time now) {
         check(mode, offset, length);
         tx.lockInode(ino, LockMode.WRITE);
         var inode = loadRegular(tx, ino);
@@ -53,7 +54,10 @@ final class Allocation {
         // Blocks that the range has for itself. The last block of the file is one when all of its file bytes are inside.
         long ownFrom = ceil(offset), ownEnd = Math.max(ownFrom, end >= inode.size ? ceil(end) : end / BLOCK);
         if ((mode & FileSystem.FALLOC_PUNCH_HOLE) != 0) {
-            long done = Extents.free(tx, inode, ownFrom, ownEnd, Attributes.EXTENTS_PER_STEP);
+            boolean kept = zeroes != null && zeroes.keptCount > 0 && ownFrom == zeroes.keptBlock && ownEnd == ownFrom + zeroes.keptCount
+                    && splits(Extents.at(tx, inode, ownFrom), ownFrom, ownEnd)
+                    && Extents.at(tx, inode, ownFrom).physicalAt(ownFrom) == zeroes.keptPhysical;
+            long done = kept ? ownEnd : Extents.free(tx, inode, ownFrom, ownEnd, Attributes.EXTENTS_PER_STEP);
             inode.touched(now);
             Inodes.storeContents(tx, inode);
             return done == ownEnd ? length : done * BLOCK - offset;
@@ -77,7 +81,7 @@ final class Allocation {
     }
 
     static long copyHole(Tx tx, long ino, long offset, long length, Time now, boolean killPriv) {
-        long done = fallocate(tx, ino, FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_KEEP_SIZE, offset, length, now);
+        long done = fallocate(tx, ino, FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_KEEP_SIZE, offset, length, null, now);
         var inode = loadRegular(tx, ino);
         if (killPriv) Attributes.killPriv(inode);
         // Not before all is punched: what a truncation has still to free is freed by then.
@@ -126,7 +130,15 @@ final class Allocation {
         return at;
     }
 
+    private static boolean splits(Mapping mapping, long from, long end) {
+        return mapping != null && mapping.mapped() && mapping.first() < from && end < mapping.end();
+    }
+
     /// Plans zeros on the device for the ends of a range whose blocks hold other bytes as well.
+    ///
+    /// A punch is never refused, but a hole within an extent makes two of one. When metadata is scarce such a hole becomes
+    /// zeros that keep their blocks: history that goes wrong otherwise: holes are punched into a large file of a full volume
+    /// until the reserve is used up, and nothing can be deleted any more.
     static void planZero(Tx tx, long ino, long offset, long length, DataPlan plan) {
         if (offset < 0 || length <= 0) throw EINVAL.failure();
         if (length > FileSystem.FILE_BYTES_MAX - offset) throw EFBIG.failure();
@@ -137,7 +149,18 @@ final class Allocation {
         if (offset % BLOCK != 0) zeroWithin(tx, inode, plan, offset, Math.min(Math.min(end, ceil(offset) * BLOCK), inode.size));
         if (end % BLOCK != 0 && end < inode.size && end / BLOCK >= ceil(offset))
             zeroWithin(tx, inode, plan, end / BLOCK * BLOCK, end);
+        if (tx.metadataScarce()) keepWithin(tx, inode, plan, ceil(offset), end >= inode.size ? ceil(end) : end / BLOCK);
         if (plan.segments() > 0) plan.pin(tx.pinData());
+    }
+
+    private static void keepWithin(Tx tx, Inode inode, DataPlan plan, long from, long end) {
+        if (from >= end) return;
+        var mapping = Extents.at(tx, inode, from);
+        if (!splits(mapping, from, end)) return;
+        plan.keptBlock = from;
+        plan.keptCount = end - from;
+        plan.keptPhysical = mapping.physicalAt(from);
+        if (mapping.online()) plan.add(DataPlan.ZERO, plan.keptPhysical * BLOCK, plan.keptCount * BLOCK);
     }
 
     private static void zeroWithin(Tx tx, Inode inode, DataPlan plan, long from, long to) {

@@ -24,6 +24,8 @@ public final class DataPlan {
     boolean write;
     /// The inode's size and zeroFrom as the plan saw them.
     long sizeSeen, zeroFromSeen;
+    /// Blocks that a punch gives zeros and leaves where they are, from the physical one on; none when the count is 0.
+    long keptBlock, keptCount, keptPhysical;
     private DataPin pin;
 
     private int segments;
@@ -87,6 +89,7 @@ public final class DataPlan {
         bytes = 0;
         segments = 0;
         pieces = 0;
+        keptCount = 0;
     }
 
     /// Adds to the last segment when it goes on there.

@@ -127,7 +127,7 @@ final class FileData {
         for (; at < end; mapping = walk.next()) {
             long holeEnd = mapping == null ? end : Math.min(end, mapping.first());
             while (at < holeEnd) {
-                if (plan.pieces >= PIECES_PER_PLAN) return at;
+                if (plan.pieces >= PIECES_PER_PLAN || tx.metadataLow()) return at;
                 var fresh = reserve(tx, holeEnd - at, goal);
                 if (fresh == null) return at;
                 plan.addPiece(DataPlan.FRESH, at, fresh.count(), fresh.start());
@@ -137,6 +137,8 @@ final class FileData {
             if (at == end) break;
             if (plan.pieces >= PIECES_PER_PLAN) return at;
             if (mapping.offline()) throw EIO.failure();
+            // What was allocated beforehand was promised; but in the end the extents that it is cut into are items too.
+            if (mapping.unwritten() && tx.metadataScarce()) return at;
             var part = mapping.slice(at, Math.min(end, mapping.end()));
             plan.addPiece(part.unwritten() ? DataPlan.UNWRITTEN : DataPlan.MAPPED, at, part.count(), part.physical());
             goal = part.physical() + part.count();

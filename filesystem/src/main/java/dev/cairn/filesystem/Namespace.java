@@ -7,6 +7,7 @@ import static dev.cairn.transaction.Errno.EISDIR;
 import static dev.cairn.transaction.Errno.EMLINK;
 import static dev.cairn.transaction.Errno.ENAMETOOLONG;
 import static dev.cairn.transaction.Errno.ENOENT;
+import static dev.cairn.transaction.Errno.ENOSPC;
 import static dev.cairn.transaction.Errno.ENOTDIR;
 import static dev.cairn.transaction.Errno.ENOTEMPTY;
 import static dev.cairn.transaction.Errno.EPERM;
@@ -198,6 +199,8 @@ final class Namespace {
             tx.lockInode(Math.max(from.ino(), to.ino()), LockMode.WRITE);
             tx.want(Keys.inode(to.ino()));
         }
+        // Renaming is never refused for space, but for this: names that only get longer would use up what deleting needs.
+        if (to == null && toName.length > fromName.length && tx.metadataScarce()) throw ENOSPC.failure();
         var moved = target(tx, fromDirIno, from);
         if (across && (moved.isDirectory() || exchange)) {
             // Two renames that each check their own ancestry could together cut a cycle off the tree; one at a time cannot.

@@ -21,7 +21,9 @@ public enum OperationKind {
     PLAN_ZERO(Hold.MODIFY),
 
     FORMAT(Hold.ALLOCATE), CREATE(Hold.ALLOCATE), TMPFILE(Hold.ALLOCATE), MKNOD(Hold.ALLOCATE), MKDIR(Hold.ALLOCATE), SYMLINK(Hold.ALLOCATE),
-    LINK(Hold.ALLOCATE), SETXATTR(Hold.ALLOCATE), FALLOCATE(Hold.ALLOCATE), PLAN_WRITE(Hold.ALLOCATE);
+    LINK(Hold.ALLOCATE), SETXATTR(Hold.ALLOCATE), FALLOCATE(Hold.ALLOCATE),
+    /// What a file has already is overwritten as long as anybody likes, also where the kernel has kept the pages of a mapping.
+    PLAN_WRITE(Hold.MAY_ALLOCATE);
 
     private final Hold hold;
 

@@ -362,10 +362,11 @@ class CallsTest {
     void only_what_adds_items_can_be_refused_for_space() {
         for (var kind : OperationKind.values()) {
             boolean allocates = switch (kind) {
-                case FORMAT, CREATE, TMPFILE, MKNOD, MKDIR, SYMLINK, LINK, SETXATTR, FALLOCATE, PLAN_WRITE -> true;
+                case FORMAT, CREATE, TMPFILE, MKNOD, MKDIR, SYMLINK, LINK, SETXATTR, FALLOCATE -> true;
                 default -> false;
             };
             assertEquals(allocates, kind.hold() == Hold.ALLOCATE, kind.name());
+            assertEquals(kind == OperationKind.PLAN_WRITE, kind.hold() == Hold.MAY_ALLOCATE, kind.name());
         }
         assertEquals(OperationKind.PUNCH, OperationKind.ofFallocate(3));
     }

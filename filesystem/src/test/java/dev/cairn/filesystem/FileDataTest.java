@@ -205,4 +205,58 @@ class FileDataTest {
         assertArrayEquals(new byte[200_000], volume.read(file, 0, 1 << 20));
         Checker.check(volume);
     }
+
+    @Test
+    void with_low_metadata_what_is_there_is_overwritten_and_nothing_is_added() {
+        long file = file("f");
+        volume.write(file, 0, of(20_000, 1));
+        volume.fallocate(file, FileSystem.FALLOC_KEEP_SIZE, 10 * 4096, 8 * 4096);
+        volume.metadataLow = true;
+        assertEquals(20_000, volume.write(file, 0, of(20_000, 2)));
+        assertEquals(5 * 4096 - 16_000, volume.write(file, 16_000, of(20_000, 3)), "short, where a hole begins");
+        assertEquals(Errno.ENOSPC, assertThrows(Errno.Failure.class, () -> volume.write(file, 6 * 4096, of(100, 3))).errno());
+        assertEquals(4096, volume.write(file, 12 * 4096, of(4096, 4)), "allocated beforehand");
+        volume.metadataScarce = true;
+        assertEquals(Errno.ENOSPC, assertThrows(Errno.Failure.class, () -> volume.write(file, 14 * 4096, of(4096, 4))).errno());
+        assertEquals(16_000, volume.write(file, 0, of(16_000, 5)));
+        volume.metadataLow = volume.metadataScarce = false;
+        var expected = of(5 * 4096, 3);
+        Arrays.fill(expected, 0, 16_000, (byte) 5);
+        assertArrayEquals(expected, volume.read(file, 0, 5 * 4096));
+        Checker.check(volume);
+    }
+
+    /// Else a punch, which is never refused, could use up what deleting needs.
+    @Test
+    void with_scarce_metadata_a_hole_within_an_extent_is_zeros() {
+        volume.fragmentMax = 1 << 20;
+        long file = file("f");
+        volume.write(file, 0, of(32 * 4096, 1));
+        volume.fallocate(file, FileSystem.FALLOC_KEEP_SIZE, 40 * 4096, 8 * 4096);
+        long extents = volume.inode(file).extents;
+        volume.metadataLow = volume.metadataScarce = true;
+        for (int block = 1; block < 31; block += 2) volume.fallocate(file, 3, block * 4096L - 100, 4096 + 200);
+        volume.fallocate(file, 3, 42 * 4096, 4096);
+        assertThat(volume.inode(file).extents).isLessThanOrEqualTo(extents);
+        var expected = of(32 * 4096, 1);
+        for (int block = 1; block < 31; block += 2) Arrays.fill(expected, block * 4096 - 100, block * 4096 + 4096 + 100, (byte) 0);
+        assertArrayEquals(expected, volume.read(file, 0, 32 * 4096));
+        long free = volume.free();
+        volume.fallocate(file, 3, 0, 48 * 4096);
+        volume.commit();
+        assertThat(volume.free()).as("what frees without adding goes on").isEqualTo(free + 40);
+        Checker.check(volume);
+    }
+
+    @Test
+    void with_scarce_metadata_names_do_not_grow() {
+        file("f");
+        file("other");
+        volume.metadataLow = volume.metadataScarce = true;
+        assertEquals(Errno.ENOSPC, assertThrows(Errno.Failure.class, () -> volume.doing(tx ->
+                fs.rename(tx, 1, CallsTest.n("f"), 1, CallsTest.n("longer"), 0, volume.now()))).errno());
+        volume.doing(tx -> fs.rename(tx, 1, CallsTest.n("f"), 1, CallsTest.n("g"), 0, volume.now()));
+        volume.doing(tx -> fs.rename(tx, 1, CallsTest.n("g"), 1, CallsTest.n("other"), 0, volume.now()));
+        Checker.check(volume);
+    }
 }

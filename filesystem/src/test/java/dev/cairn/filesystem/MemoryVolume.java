@@ -43,6 +43,7 @@ final class MemoryVolume {
     int notReady = 0;
     int fragmentMax = 1 << 20;
     boolean collide;
+    boolean metadataLow, metadataScarce;
     int writes, attempts;
 
     MemoryVolume(int blocks, long seed) {
@@ -143,8 +144,8 @@ final class MemoryVolume {
     }
 
     void fallocate(long ino, int mode, long offset, long length) {
+        var plan = new DataPlan();
         if ((mode & (FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_ZERO_RANGE)) != 0) {
-            var plan = new DataPlan();
             doing(tx -> fs.planZero(tx, ino, offset, length, plan));
             try {
                 io.write(plan, null);
@@ -155,7 +156,7 @@ final class MemoryVolume {
         }
         for (long done = 0; done < length; ) {
             long at = done;
-            done += calling(tx -> fs.fallocate(tx, ino, mode, offset + at, length - at, now()));
+            done += calling(tx -> fs.fallocate(tx, ino, mode, offset + at, length - at, plan, now()));
         }
     }
 
@@ -458,6 +459,16 @@ final class MemoryVolume {
         public DataPin pinData() {
             pins++;
             return () -> MemoryVolume.this.pins--;
+        }
+
+        @Override
+        public boolean metadataLow() {
+            return metadataLow;
+        }
+
+        @Override
+        public boolean metadataScarce() {
+            return metadataScarce;
         }
 
         @Override

@@ -296,6 +296,16 @@ final class MemoryVolume implements Submitter, Tx, AutoCloseable {
     }
 
     @Override
+    public boolean metadataLow() {
+        return false;
+    }
+
+    @Override
+    public boolean metadataScarce() {
+        return false;
+    }
+
+    @Override
     public SpaceReport space() {
         return SpaceReport.newBuilder().setInodeCount(inodes)
                 .setMetadata(Space.newBuilder().setBlockBytes(65_536).setTotal(1000).setFree(900))

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.Pattern;
 import javax.imageio.ImageIO;
 import org.awaitility.Awaitility;
@@ -39,7 +40,7 @@ class DashboardTest {
 
     @BeforeAll
     static void up() throws IOException {
-        volume = TestVolume.create("256M", "256M");
+        volume = TestVolume.create("64M", "256M");
         node = status().getString("http");
     }
 
@@ -83,12 +84,40 @@ class DashboardTest {
             assertThat(volume.df("Data", "free")).as("free after deleting").isEqualTo(freeBefore);
             agree(prometheus);
 
+            long metadataFreeBefore = volume.df("MetaData", "free");
+            fillMetadata(prometheus);
+            clears(prometheus, "metadata");
+            soon(() -> !prometheus.firing("CairnMergeDebtGrowing"));
+            soon(() -> volume.df("MetaData", "free") >= metadataFreeBefore - 16);
+            agree(prometheus);
+
             volume.down();
             soon(() -> prometheus.firing("CairnNodeDown"));
             if (!LONG) return;
             volume.up();
             soon(() -> !prometheus.firing("CairnNodeDown"));
         }
+    }
+
+    /// Fills and empties until merging is seen to fall behind, then fills and stays full until all that tells it has told.
+    private static void fillMetadata(Prometheus prometheus) throws Exception {
+        var full = new AtomicBoolean();
+        var enough = new AtomicBoolean();
+        var filling = Thread.ofPlatform().start(() -> {
+            while (!enough.get()) {
+                TestVolume.python(Duration.ofMinutes(2), "fill.py", volume.mount, "xattrs").orFail();
+                if (!full.get()) TestVolume.shell("rm -rf '" + volume.mount + "'/[abcd]").orFail();
+            }
+        });
+        try {
+            soon(() -> prometheus.firing("CairnMergeDebtGrowing"));
+            full.set(true);
+            fires(prometheus, "metadata");
+        } finally {
+            enough.set(true);
+            filling.join();
+        }
+        TestVolume.shell("rm -rf '" + volume.mount + "'/[abcd]").orFail();
     }
 
     private static void soon(java.util.concurrent.Callable<Boolean> what) {

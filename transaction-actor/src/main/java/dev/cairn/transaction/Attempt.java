@@ -22,6 +22,7 @@ final class Attempt implements Tx {
     private long directoriesTaken;
     private long othersTaken;
     private int inodesDelta;
+    private boolean lowSeen;
     private final List<Extent> reserved = new ArrayList<>();
     private final List<Extent> referred = new ArrayList<>();
     private final List<Extent> returned = new ArrayList<>();
@@ -36,6 +37,7 @@ final class Attempt implements Tx {
         this.lacking = lacking;
         lacking.kind = Lacking.Kind.BLOCKS;
         lacking.needs.begin();
+        lowSeen = false;
         seq = mount.open.seq;
     }
 
@@ -173,6 +175,23 @@ final class Attempt implements Tx {
     @Override
     public void countInodes(int delta) {
         inodesDelta += delta;
+    }
+
+    @Override
+    public boolean metadataLow() {
+        lowSeen |= mount.share.metadataLow();
+        return mount.share.metadataLow();
+    }
+
+    @Override
+    public boolean metadataScarce() {
+        lowSeen |= mount.share.metadataScarce();
+        return mount.share.metadataScarce();
+    }
+
+    /// Whether the attempt was told that there is too little metadata.
+    boolean sawLowMetadata() {
+        return lowSeen;
     }
 
     // ---- data blocks

@@ -173,7 +173,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             waitingForServer.add(park(operation, lacking, Waiting.SERVER));
             return;
         }
-        if (operation.hold() == Operation.Hold.ALLOCATE && slowDown.next() && !lacking.slowedDown) {
+        if (operation.hold().compareTo(Operation.Hold.MAY_ALLOCATE) >= 0 && slowDown.next() && !lacking.slowedDown) {
             lacking.slowedDown = true;
             var waiter = park(operation, lacking, Waiting.MERGE);
             meters.slowedDown();
@@ -202,8 +202,9 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             return false;
         } catch (Errno.Failure expected) {
             attempt.undo();
-            // Admission asks for metadata alone; what runs has been admitted and finds no data.
-            if (expected.errno() == Errno.ENOSPC) meters.enospc(admitted ? "data" : "metadata", operation.name());
+            // Admission asks for metadata alone; what runs has been admitted, and was told of low metadata or finds no data.
+            if (expected.errno() == Errno.ENOSPC)
+                meters.enospc(admitted && !attempt.sawLowMetadata() ? "data" : "metadata", operation.name());
             end(operation, lacking, expected.errno());
             return true;
         } catch (RuntimeException bug) {

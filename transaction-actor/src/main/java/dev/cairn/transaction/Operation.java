@@ -9,8 +9,13 @@ package dev.cairn.transaction;
 /// must not block. An implementation may be reused after it has ended.
 public abstract non-sealed class Operation implements Coordinator.Command {
     /// What an operation does to space; the rule of section 6: allocating operations get ENOSPC on a mount whose metadata
-    /// is flagged low, the others always proceed.
-    public enum Hold { READ, MODIFY, ALLOCATE }
+    /// is flagged low, the others always proceed. What turns out only while it runs is asked of [Tx#metadataLow].
+    public enum Hold {
+        READ, MODIFY,
+        /// As MODIFY, and slowed down as ALLOCATE: a write may overwrite what is there, or need new items.
+        MAY_ALLOCATE,
+        ALLOCATE
+    }
 
     /// For metrics and errors, e.g. "unlink".
     public abstract String name();

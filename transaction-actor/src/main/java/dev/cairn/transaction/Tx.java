@@ -53,6 +53,13 @@ public interface Tx {
     /// Counts inodes for statfs: +1 with the inode item that is created, -1 with the one that is deleted.
     void countInodes(int delta);
 
+    /// Whether nothing may be added any more: an operation of hold [Operation.Hold#MAY_ALLOCATE] that would, ends with ENOSPC.
+    boolean metadataLow();
+
+    /// Whether half of what is reserved for freeing and merging has been used up. What frees or changes, and is never refused,
+    /// must not add items on the side from here on: were the rest used as well, not even deleting would go on.
+    boolean metadataScarce();
+
     // ---- data blocks (4 KiB)
 
     /// Takes up to `count` consecutive data blocks out of the mount's share, for the operation to write to before any
