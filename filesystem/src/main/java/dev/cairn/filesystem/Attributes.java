@@ -64,6 +64,28 @@ final class Attributes {
         return Outcome.DONE;
     }
 
+    private static final long DAY_SECONDS = 86_400;
+
+    /// As relatime has it: whether reading the inode now is to be noted, because it changed after it was last read, or a day
+    /// has passed since.
+    static boolean accessDue(Inode inode, long nowSeconds) {
+        return olderOrSame(inode, inode.mtimeSec, inode.mtimeNsec) || olderOrSame(inode, inode.ctimeSec, inode.ctimeNsec)
+                || nowSeconds - inode.atimeSec >= DAY_SECONDS;
+    }
+
+    private static boolean olderOrSame(Inode inode, long sec, int nsec) {
+        return inode.atimeSec < sec || inode.atimeSec == sec && inode.atimeNsec <= nsec;
+    }
+
+    /// It has been read. That is no change: neither ctime nor the indexes follow.
+    static void noteAccess(Tx tx, long ino, Time now) {
+        tx.lockInode(ino, LockMode.WRITE);
+        var inode = Inodes.loadOrNull(tx, ino);
+        if (inode == null || !accessDue(inode, now.sec())) return;
+        inode.atime(now);
+        tx.put(Keys.inode(ino), inode.encode());
+    }
+
     /// A change of contents or owner takes away what the old contents or owner were trusted with.
     static void killPriv(Inode inode) {
         if (inode.isDirectory()) return;

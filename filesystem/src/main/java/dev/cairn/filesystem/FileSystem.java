@@ -174,6 +174,23 @@ public final class FileSystem {
         return Xattrs.list(tx, ino);
     }
 
+    // ---- access times
+
+    /// Whether reading the inode at this time is to be followed by [#noteAccess]: by the rule of relatime. False while there
+    /// is no metadata left, so that readers of a full volume do not fill its reserve.
+    ///
+    /// Reading from the kernel's cache is not seen: access times tell when something was last asked for, not each use.
+    public boolean accessDue(Tx tx, long ino, long nowSeconds) {
+        tx.lockInode(ino, LockMode.READ);
+        var inode = Inodes.loadOrNull(tx, ino);
+        return inode != null && Attributes.accessDue(inode, nowSeconds) && tx.space().getMetadata().getFree() > 0;
+    }
+
+    /// Sets atime. It is no change of the inode: meta_seq stays, archives do not look again at what somebody has read.
+    public void noteAccess(Tx tx, long ino, Time now) {
+        Attributes.noteAccess(tx, ino, now);
+    }
+
     // ---- data
 
     /// Resolves a read: clipped at the end of the file, zeros for holes. EISDIR, EINVAL for what has no data.

@@ -15,6 +15,8 @@ public enum OperationKind {
     /// What follows the I/O of a write. Its blocks are the caller's already, the bytes are on the device: refusing it now
     /// would only lose them.
     FINISH_WRITE(Hold.MODIFY), ABANDON_WRITE(Hold.MODIFY),
+    /// Who reads does not expect to be refused; on a full volume it is not tried.
+    NOTE_ACCESS(Hold.MODIFY),
     /// A hole in the copy of a file.
     COPY_HOLE(Hold.MODIFY),
     /// Changes no item; it is the first half of a punch, which must not be refused.

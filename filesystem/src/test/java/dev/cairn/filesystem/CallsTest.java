@@ -359,6 +359,29 @@ class CallsTest {
     }
 
     @Test
+    void reading_is_noted_once_after_each_change_and_once_a_day_and_is_no_change_itself() {
+        long file = file(1, "f");
+        var first = volume.inode(file);
+        long now = first.ctimeSec + 5;
+        volume.doing(tx -> assertThat(fs.accessDue(tx, file, now)).isTrue());
+        volume.commit();
+        volume.doing(tx -> fs.noteAccess(tx, file, new Time(now, 7)));
+        var read = volume.inode(file);
+        assertEquals(new Time(now, 7), new Time(read.atimeSec, read.atimeNsec));
+        assertEquals(first.ctimeSec, read.ctimeSec);
+        assertEquals(first.metaSeq, read.metaSeq);
+        volume.doing(tx -> assertThat(fs.accessDue(tx, file, now + 86_399)).isFalse());
+        volume.doing(tx -> assertThat(fs.accessDue(tx, file, now + 86_400)).isTrue());
+        // Somebody else was first.
+        volume.doing(tx -> fs.noteAccess(tx, file, new Time(now + 1, 0)));
+        assertEquals(now, volume.inode(file).atimeSec);
+        volume.doing(tx -> fs.setattr(tx, file, SetAttr.NONE.mode(0600), new Time(now + 2, 0)));
+        volume.doing(tx -> assertThat(fs.accessDue(tx, file, now + 3)).isTrue());
+        volume.doing(tx -> assertThat(fs.accessDue(tx, 999_999, now)).isFalse());
+        Checker.check(volume);
+    }
+
+    @Test
     void only_what_adds_items_can_be_refused_for_space() {
         for (var kind : OperationKind.values()) {
             boolean allocates = switch (kind) {

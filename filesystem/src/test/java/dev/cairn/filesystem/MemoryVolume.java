@@ -473,7 +473,7 @@ final class MemoryVolume {
 
         @Override
         public SpaceReport space() {
-            return SpaceReport.newBuilder().setInodeCount(inodes).build();
+            return SpaceReport.newBuilder().setInodeCount(inodes).setMetadata(dev.cairn.proto.Space.newBuilder().setFree(1000)).build();
         }
     }
 

@@ -21,7 +21,7 @@ abstract class DataRequest extends RequestRun {
     private static final Logger log = LoggerFactory.getLogger(FuseRequest.class);
 
     /// What the operation being made is for.
-    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE, PLAN_ZERO, PLAN_COPY, COPY_HOLE }
+    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE, PLAN_ZERO, PLAN_COPY, COPY_HOLE, NOTE_ACCESS }
 
     /// One request copies no more, so that who asked for a copy of everything can be interrupted: the kernel asks on.
     private static final long COPY_BYTES_MAX = 64 << 20;

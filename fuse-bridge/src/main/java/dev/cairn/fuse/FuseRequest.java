@@ -26,6 +26,8 @@ final class FuseRequest extends DataRequest {
     Time now;
 
     private boolean answered, inGate;
+    /// Reading may move the inode's access time; and has to, before the request is answered.
+    private boolean accessCounts, accessDue;
     // What the attempt that just ran says; valid when it was the last one. Taken note of in [#done], never before.
     long linked, unlinked, truncated;
     /// Directories that have another parent now.
@@ -50,7 +52,7 @@ final class FuseRequest extends DataRequest {
         boolean whole = readHeader(bytes);
         session.metrics.started();
         error = null;
-        answered = inGate = false;
+        answered = inGate = accessCounts = false;
         bodyBytes = 0;
         progress = 0;
         outcome = Outcome.DONE;
@@ -129,6 +131,12 @@ final class FuseRequest extends DataRequest {
                 }
             }
         }
+        accessCounts = session.accessTimes && switch (opcode) {
+            case READ -> (argU32(IO_OPEN_FLAGS) & O_NOATIME) == 0;
+            case READDIR, READDIRPLUS -> has(IO_BYTES) && argU64(IO_OFFSET) == 0;
+            case READLINK -> true;
+            default -> false;
+        };
         return goOn(On.READER);
     }
 
@@ -170,6 +178,7 @@ final class FuseRequest extends DataRequest {
     }
 
     private Next afterStage(On thread) {
+        if (accessDue && error == null) return noteAccess();
         return switch (stage) {
             case ANSWER -> afterAnswer(thread);
             case COMMIT -> ended(error);
@@ -180,6 +189,7 @@ final class FuseRequest extends DataRequest {
             case PLAN_COPY -> afterCopyPlan(thread);
             case COPY_HOLE -> afterCopyHole();
             case ABANDON_WRITE -> afterAbandon();
+            case NOTE_ACCESS -> afterAccess();
         };
     }
 
@@ -197,6 +207,23 @@ final class FuseRequest extends DataRequest {
             return ended(null);
         }
         return ended(error);
+    }
+
+    // Before it is answered: whoever reads and then asks stat sees it.
+    private Next noteAccess() {
+        accessCounts = accessDue = false;
+        now = now();
+        stage = Stage.NOTE_ACCESS;
+        kind = OperationKind.NOTE_ACCESS;
+        return Next.SUBMIT;
+    }
+
+    // Reading goes on, whatever became of the time.
+    private Next afterAccess() {
+        error = null;
+        stage = opcode == READ ? Stage.PLAN_READ : Stage.ANSWER;
+        kind = opcode == READ ? OperationKind.READ : RequestDecoder.kind(this);
+        return Next.SUBMIT;
     }
 
     private void leaveGate() {
@@ -231,6 +258,9 @@ final class FuseRequest extends DataRequest {
     public void run(Tx tx) {
         forgetAttempt();
         try {
+            // Before the answer is made, or it would be made twice.
+            accessDue = accessCounts && session.fileSystem.accessDue(tx, node, System.currentTimeMillis() / 1000);
+            if (accessDue) return;
             switch (stage) {
                 case ANSWER -> RequestDecoder.run(this, session, tx);
                 case PLAN_READ -> session.fileSystem.planRead(tx, node, argU64(IO_OFFSET),
@@ -248,6 +278,7 @@ final class FuseRequest extends DataRequest {
                         payload.byteSize(), plan);
                 case COPY_HOLE -> stepBytes = session.fileSystem.copyHole(tx, toNode, toOffset + progress,
                         partEnd - progress, now, killPriv);
+                case NOTE_ACCESS -> session.fileSystem.noteAccess(tx, node, now);
                 case COMMIT -> throw new IllegalStateException("a commit is not an operation");
             }
         } catch (NotReady | Errno.Failure e) {
@@ -283,6 +314,7 @@ final class FuseRequest extends DataRequest {
 
     private void forgetAttempt() {
         linked = unlinked = truncated = moved = movedBack = 0;
+        accessDue = false;
         giveNothing();
     }
 

@@ -73,6 +73,8 @@ public final class FuseSession {
     final DataIo dataIo;
     final Submitter submitter;
     final CachePolicy cache;
+    /// Reading moves access times, as with relatime.
+    final boolean accessTimes;
     final ReplyEncoder encoder;
     final KernelCache kernelCache;
     final KnownInodes known = new KnownInodes();
@@ -166,6 +168,7 @@ public final class FuseSession {
         this.rings = rings;
         this.negotiated = negotiated;
         cache = settings.cache();
+        accessTimes = !settings.mount().noAtime() && !settings.mount().readOnly();
         encoder = new ReplyEncoder(cache);
         kernelCache = new KernelCache(mount.fd());
         metrics = new FuseMetrics(registry, mount.point().toString(), known, transport());

@@ -30,6 +30,7 @@ class MountHelperTest {
                 mount -T fstab '%1$s/mnt'
                 echo "mounted $(findmnt -no SOURCE,FSTYPE mnt) $(findmnt -no OPTIONS mnt)"
                 echo text > mnt/file
+                touch -d 2020-01-01 mnt/file; echo 3 > /proc/sys/vm/drop_caches; cat mnt/file >&2; [ "$(stat -c %%x mnt/file)" = "$(stat -c %%y mnt/file)" ]
                 mount -T fstab -o remount,ro '%1$s/mnt'
                 ! touch mnt/other 2>&- && echo "read-only"
                 mount -T fstab -o remount,rw '%1$s/mnt'

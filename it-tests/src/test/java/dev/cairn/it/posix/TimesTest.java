@@ -3,6 +3,8 @@ package dev.cairn.it.posix;
 import static dev.cairn.it.posix.Linux.*;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.function.ToLongFunction;
 import org.junit.jupiter.api.Test;
@@ -24,6 +26,30 @@ class TimesTest extends PosixTest {
         var directory = directory(root, "d", 0700);
         ok(root.utimens(directory, 11, 12, 13, 14, 0));
         assertThat(root.stat(directory).mtime()).isEqualTo(Instant.ofEpochSecond(13, 14));
+    }
+
+    /// Mounted as by default, which is relatime; with nothing in the kernel's cache, where reading is not seen.
+    @Test
+    void reading_moves_the_access_time_once_after_each_change() throws Exception {
+        needsRoot();
+        var file = file("f", 0600, "text");
+        var directory = directory(root, "d", 0700);
+        ok(root.symlink("f", at("s")));
+        for (var path : new String[] {file, directory, at("s")}) ok(root.utimens(path, 11, 12, 13, 14, AT_SYMLINK_NOFOLLOW));
+        var before = root.stat(file);
+        Files.writeString(Path.of("/proc/sys/vm/drop_caches"), "3");
+        assertThat(content(file)).isEqualTo("text");
+        names(directory);
+        assertThat(root.readlink(at("s"))).isEqualTo("f");
+        var first = root.stat(file);
+        for (var path : new String[] {file, directory, at("s")}) {
+            assertThat(root.lstat(path).atime()).as(path).isAfter(Instant.now().minusSeconds(60));
+            assertThat(root.lstat(path).mtime()).as(path).isEqualTo(Instant.ofEpochSecond(13, 14));
+        }
+        assertThat(first.ctime()).isEqualTo(before.ctime());
+        Files.writeString(Path.of("/proc/sys/vm/drop_caches"), "3");
+        content(file);
+        assertThat(root.stat(file).atime()).as("read again, unchanged").isEqualTo(first.atime());
     }
 
     @Test

@@ -31,7 +31,7 @@ import picocli.CommandLine.Parameters;
             "  ro, rw               refuse changes, or not; default: rw",
             "  allow_other, noallow_other  other users may use the mount, or not; root's default: allow_other",
             "  acl, noacl           POSIX ACLs count and can be set, or modes alone do; default: acl",
-            "  nosuid, nodev, noexec, noatime  as in mount(8); what else fstab says to mount(8) is accepted", "",
+            "  nosuid, nodev, noexec, noatime  as in mount(8), default: relatime; what else fstab says to mount(8) is accepted", "",
             "Where Cairn is installed (deploy/install), mount(8), umount(8) and fstab do the same: type fuse.cairn, DATA as",
             "the device, these options."})
 final class MountCommand extends Cairn.Subcommand {
