@@ -35,6 +35,9 @@ public final class MountShare {
     private long dataTarget = Long.MAX_VALUE / 2;
     private boolean metadataLow;
     private boolean dataLow;
+    /// Others are short: what is above the low mark goes back with the next commit.
+    private boolean metadataWanted;
+    private boolean dataWanted;
     private String why = "";
     private SpaceReport report = SpaceReport.getDefaultInstance();
     private long dataInCommits;
@@ -97,15 +100,18 @@ public final class MountShare {
         data.add(freed);
     }
 
-    /// Whether freeing has left this mount with far more than a refill would give it.
-    public boolean hasDataSurplus() {
-        return data.blocks() > 2 * dataTarget;
+    /// For `CommitLog.data_returned` of the transaction that is being frozen: what is beyond the refill target when freeing
+    /// has left this mount with far more than that, or beyond the low mark when others are short; in a bounded number of
+    /// extents. Out of this mount's hands from now on.
+    public List<Extent> takeDataSurplus() {
+        long surplus = dataSurplus();
+        dataWanted = false;
+        return surplus > 0 ? data.take(surplus, SURPLUS_EXTENTS_MAX) : List.of();
     }
 
-    /// For `CommitLog.data_returned` of the transaction that is being frozen: what is beyond the refill target, in a
-    /// bounded number of extents. Out of this mount's hands from now on.
-    public List<Extent> takeDataSurplus() {
-        return hasDataSurplus() ? data.take(data.blocks() - dataTarget, SURPLUS_EXTENTS_MAX) : List.of();
+    private long dataSurplus() {
+        if (dataWanted) return data.blocks() - dataLowMark;
+        return data.blocks() > 2 * dataTarget ? data.blocks() - dataTarget : 0;
     }
 
     /// For `CommitLog.data_allocated` of the transaction that is being frozen.
@@ -114,7 +120,29 @@ public final class MountShare {
         return dataReferred.takeAll(Integer.MAX_VALUE);
     }
 
+    // ---- giving back
+
+    /// Other mounts cannot be filled to their low marks.
+    public void othersShort(boolean ofMetadata, boolean ofData) {
+        metadataWanted |= ofMetadata;
+        dataWanted |= ofData;
+    }
+
+    /// Whether a commit should be made only to give blocks back.
+    public boolean hasSurplus() {
+        return dataSurplus() > 0 || metadataWanted && metadata.blocks() > metadataLowMark;
+    }
+
     // ---- metadata
+
+    /// For `CommitLog.metadata_returned`: what is beyond the low mark when others are short, but for so many that this
+    /// mount counts on.
+    public List<Extent> takeMetadataSurplus(long countedOn) {
+        if (!metadataWanted) return List.of();
+        metadataWanted = false;
+        long surplus = metadata.blocks() - Math.max(metadataLowMark, countedOn);
+        return surplus > 0 ? metadata.take(surplus, SURPLUS_EXTENTS_MAX) : List.of();
+    }
 
     /// Exactly `blocks` blocks for a run, in as few extents as there are; null when there are not so many in hand, and
     /// then none is taken.

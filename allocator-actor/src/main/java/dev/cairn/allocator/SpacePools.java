@@ -9,6 +9,7 @@ import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.BiConsumer;
+import java.util.function.Function;
 
 /// The server's account of every block of a volume.
 ///
@@ -123,6 +124,35 @@ public final class SpacePools {
         return DataZones.choose(dataFree, zoneBlocks, share(holder).data, others, count, extentsMax);
     }
 
+    /// How many metadata blocks a refill gives the holder: up to the target, but beyond the low mark nothing that other
+    /// mounts need to get to theirs, so that space which one of them gives back reaches the one that is short.
+    public long metadataRefill(HolderId holder) {
+        // Merging is what brings space back, so its jobs come first: mounts never get the last blocks.
+        long spare = Math.max(0, metadataFreeBlocks() - policy.mergeFloor());
+        return refill(share(holder).metadata.blocks(), policy.metadataLowMark(), policy.metadataTarget(), spare,
+                shortOf(holder, share -> share.metadata, policy.metadataLowMark()));
+    }
+
+    /// The same of data, of which all that is free can be given away.
+    public long dataRefill(HolderId holder) {
+        return refill(share(holder).data.blocks(), policy.dataLowMark(), policy.dataTarget(), dataFree.blocks(),
+                shortOf(holder, share -> share.data, policy.dataLowMark()));
+    }
+
+    private static long refill(long has, long lowMark, long target, long free, long othersNeed) {
+        long most = Math.max(Math.max(has, lowMark) - has, free - othersNeed);
+        return Math.max(0, Math.min(Math.min(most, target - has), free));
+    }
+
+    /// What the other mounts lack to their low marks.
+    private long shortOf(HolderId holder, Function<Share, ExtentSet> kind, long lowMark) {
+        long lacking = 0;
+        for (var entry : shares.entrySet())
+            if (entry.getKey().kind() == HolderId.Kind.MOUNT && !entry.getKey().equals(holder))
+                lacking += Math.max(0, lowMark - kind.apply(entry.getValue()).blocks());
+        return lacking;
+    }
+
     private static List<Extent> choose(ExtentSet pool, long count, int extentsMax) {
         if (count <= 0) return List.of();
         var chosen = pool.take(count, extentsMax);
@@ -140,6 +170,12 @@ public final class SpacePools {
     /// swap makes either available; so the flag is set exactly when [#report] says that nothing is free.
     public boolean metadataLow(int mounts) {
         return metadataFreeBlocks() <= policy.reserve(mounts);
+    }
+
+    /// Whether the mount's share could not be filled to its low mark. No operation fails for that, but other mounts are
+    /// asked to give back what they have above theirs.
+    public boolean metadataShort(HolderId holder) {
+        return share(holder).metadata.blocks() < policy.metadataLowMark();
     }
 
     /// Whether the mount's share could not be filled to its low mark.
@@ -204,7 +240,12 @@ public final class SpacePools {
         dataUsed -= extent.count();
     }
 
-    /// The holder gives blocks of its share back.
+    /// The holder gives blocks of its share back. No manifest has ever named them, so they can be granted at once.
+    public void returnMetadata(HolderId holder, Extent extent) {
+        share(holder).metadata.remove(extent);
+        metadataAvail.add(extent);
+    }
+
     public void returnData(HolderId holder, Extent extent) {
         share(holder).data.remove(extent);
         dataFree.add(extent);

@@ -25,15 +25,19 @@ final class Checks {
 
     String commit(long rid, CommitLog commit) {
         var holder = HolderId.mount(rid);
+        var leavingMetadata = new ArrayList<>(commit.getRun().getExtentsList());
+        leavingMetadata.addAll(commit.getMetadataReturnedList());
+        var notHeld = takenFrom(state.pools().metadataShare(holder), leavingMetadata, "metadata", holder);
         if (commit.hasRun()) {
             var run = commit.getRun();
             var wrong = Runs.contradiction(run);
             if (wrong == null && run.getLevel() != 0) wrong = "it is of level " + run.getLevel();
             if (wrong == null && run.getOwnerRid() != rid) wrong = "its owner is mount %016x".formatted(run.getOwnerRid());
             if (wrong == null && state.runs().get(run.getRunId()) != null) wrong = "there is one of that name";
-            if (wrong == null) wrong = takenFrom(state.pools().metadataShare(holder), run.getExtentsList(), "metadata", holder);
+            if (wrong == null) wrong = notHeld;
             if (wrong != null) return "%s is committed, but %s".formatted(Runs.name(run.getRunId()), wrong);
         }
+        if (notHeld != null) return notHeld;
         Set<Long> replaced = new HashSet<>();
         for (long runId : commit.getReplacedInlineRunsList()) {
             var run = state.runs().get(runId);

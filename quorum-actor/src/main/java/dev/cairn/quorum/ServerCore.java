@@ -257,7 +257,7 @@ public final class ServerCore {
         }
         var log = ServerEvent.LogRecorded.newBuilder().setRid(rid).addAllReplacedInlineRuns(commit.getReplacedInlineRunsList())
                 .addAllDataAllocated(commit.getDataAllocatedList()).addAllDataFreed(commit.getDataFreedList())
-                .addAllDataReturned(commit.getDataReturnedList())
+                .addAllDataReturned(commit.getDataReturnedList()).addAllMetadataReturned(commit.getMetadataReturnedList())
                 .setInodesDelta(commit.getInodesDelta());
         if (commit.hasRun()) log.setRun(commit.getRun());
         step.emit(ServerEvent.newBuilder().setLogRecorded(log));

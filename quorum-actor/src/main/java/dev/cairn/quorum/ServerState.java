@@ -121,6 +121,7 @@ public final class ServerState {
         if (changesRuns) runs.nextVersion();
         trimRound();
         for (var extent : log.getDataAllocatedList()) pools.useData(holder, Runs.extent(extent));
+        for (var extent : log.getMetadataReturnedList()) pools.returnMetadata(holder, Runs.extent(extent));
         for (var extent : log.getDataReturnedList()) pools.returnData(holder, Runs.extent(extent));
         for (var extent : log.getDataFreedList()) pools.freeDataInto(holder, Runs.extent(extent));
         inodeCount += log.getInodesDelta();

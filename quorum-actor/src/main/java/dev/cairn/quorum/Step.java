@@ -2,6 +2,7 @@ package dev.cairn.quorum;
 
 import dev.cairn.allocator.HolderId;
 import dev.cairn.block.Extent;
+import dev.cairn.proto.GiveBackSpace;
 import dev.cairn.proto.InodeGrant;
 import dev.cairn.proto.KeptReply;
 import dev.cairn.proto.ServerEvent;
@@ -98,15 +99,11 @@ final class Step {
     SpaceGrant refill(long rid, boolean metadata, boolean data) {
         var pools = state.pools();
         var holder = HolderId.mount(rid);
-        var policy = pools.policy();
         var grantedMetadata = new ArrayList<Extent>();
         List<Extent> grantedData = List.of();
-        if (data) grantedData = pools.chooseData(holder, policy.dataTarget() - pools.dataShare(holder).blocks(),
-                GRANT_EXTENTS_MAX, state.geometry().getDataZoneBlocks());
+        if (data) grantedData = pools.chooseData(holder, pools.dataRefill(holder), GRANT_EXTENTS_MAX, state.geometry().getDataZoneBlocks());
         if (metadata) {
-            // Merging is what brings space back, so its jobs come first: mounts never get the last blocks.
-            long spare = pools.metadataFreeBlocks() - policy.mergeFloor();
-            long missing = Math.min(spare, policy.metadataTarget() - pools.metadataShare(holder).blocks());
+            long missing = pools.metadataRefill(holder);
             // A swap may be due before the grant, and another one when the grant has emptied the pool.
             for (int pool = 0; pool < 2 && missing > 0; pool++) {
                 swapIfDue();
@@ -121,6 +118,8 @@ final class Step {
         swapIfDue();
         int mounts = state.mountCount();
         boolean metadataLow = pools.metadataLow(mounts), dataLow = pools.dataLow(holder);
+        askBack(rid, metadata && pools.metadataShort(holder), data && dataLow);
+        var policy = pools.policy();
         var why = new ArrayList<String>();
         if (metadataLow) why.add("%d free metadata blocks are within the reserve of %d for %d mount%s"
                 .formatted(pools.metadataFreeBlocks(), policy.reserve(mounts), mounts, mounts == 1 ? "" : "s"));
@@ -134,6 +133,19 @@ final class Step {
     private void grant(long rid, List<Extent> metadata, List<Extent> data) {
         emit(ServerEvent.newBuilder().setSpaceGranted(ServerEvent.SpaceGranted.newBuilder().setRid(rid)
                 .addAllMetadata(Runs.messages(metadata)).addAllData(Runs.messages(data))));
+    }
+
+    /// One mount is short: the others are told to give back what they have above their low marks.
+    private void askBack(long shortRid, boolean metadata, boolean data) {
+        if (!metadata && !data) return;
+        var pools = state.pools();
+        for (long rid : state.mounts().keySet()) {
+            if (rid == shortRid) continue;
+            boolean hasMetadata = metadata && pools.metadataShare(HolderId.mount(rid)).blocks() > pools.policy().metadataLowMark();
+            boolean hasData = data && pools.dataShare(HolderId.mount(rid)).blocks() > pools.policy().dataLowMark();
+            if (hasMetadata || hasData)
+                send(rid, ServerMessage.newBuilder().setGiveBackSpace(GiveBackSpace.newBuilder().setMetadata(hasMetadata).setData(hasData)));
+        }
     }
 
     /// Tells every mount to ask how much there is.

@@ -5,6 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.cairn.proto.ServerReply;
 import dev.cairn.proto.ServerRequest;
 import java.util.ArrayList;
+import java.util.List;
+import net.jqwik.api.EdgeCasesMode;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.RepetitionInfo;
 import org.junit.jupiter.api.Test;
@@ -143,25 +149,69 @@ class ServerHistoryTest {
         return bare.build();
     }
 
-    private static void play(SimulatedVolume volume, int steps) {
-        var random = volume.random;
-        for (int step = 0; step < steps; step++) {
-            if (volume.mounts.isEmpty() || volume.mounts.size() < 3 && random.nextInt(60) == 0)
-                volume.register(random.nextInt(3), random.nextInt(1 << 30));
-            var mount = volume.mounts.get(random.nextInt(volume.mounts.size()));
-            int dice = random.nextInt(120);
-            if (dice == 0) volume.mounts.remove(mount);                            // kill -9
-            else if (dice == 1) volume.register(mount.node, mount.incarnation);    // a second mount of the same node
-            else if (dice == 2) volume.restartServer();
-            else if (dice == 3) volume.tick(random.nextLong(16_000_000_000L));
-            else if (dice == 4 && volume.mounts.size() > 1) volume.farewell(mount);
-            else if (dice < 60) volume.write(mount);
-            else if (dice < 80) volume.commit(mount, random.nextBoolean());
-            else if (dice < 90) volume.data(mount);
-            else if (dice < 105) volume.claim(mount);
-            else volume.finishJob(mount);
-            volume.checkSpace();
-            if (step % 20 == 0) volume.checkReads();
+    /// Never twice, never lost, and every answer's flags are those of the policy: [SimulatedVolume] checks the accounts after
+    /// every step, and each answer with space as it is given. Mounts that fill the volume, so that both kinds get low.
+    @Property(tries = 25, edgeCases = EdgeCasesMode.NONE)
+    void space_is_given_once_and_flags_are_the_policys(@ForAll @Size(min = 100, max = 700) List<@IntRange(max = 119) Integer> history, @ForAll long seed) {
+        var volume = nearlyFull(seed);
+        for (int step = 0; step < history.size(); step++) step(volume, step, history.get(step));
+        volume.checkReads();
+        assertThat(volume.grants).isPositive();
+    }
+
+    /// The histories above do meet what they are about.
+    @Test
+    void histories_of_full_volumes_are_among_them() {
+        int metadata = 0, data = 0, grants = 0;
+        for (int seed = 0; seed < 4; seed++) {
+            var volume = nearlyFull(seed);
+            for (int step = 0; step < 600; step++) step(volume, step, volume.random.nextInt(120));
+            metadata += volume.lowMetadata;
+            data += volume.lowData;
+            grants += volume.grants;
         }
+        assertThat(metadata).isBetween(20, grants - 20);
+        assertThat(data).isBetween(20, grants - 20);
+    }
+
+    private static SimulatedVolume nearlyFull(long seed) {
+        var volume = new SimulatedVolume(seed);
+        volume.filling = true;
+        for (int i = 0; i < 5; i++) volume.register(i, i);
+        for (int step = 0; step < 250; step++) {
+            var mount = volume.mounts.get(volume.random.nextInt(volume.mounts.size()));
+            volume.write(mount);
+            if (step % 6 == 0) volume.commit(mount, false);
+        }
+        return volume;
+    }
+
+    private static void play(SimulatedVolume volume, int steps) {
+        for (int step = 0; step < steps; step++) step(volume, step, volume.random.nextInt(120));
+    }
+
+    private static void step(SimulatedVolume volume, int step, int dice) {
+        var random = volume.random;
+        boolean filling = volume.filling;
+        // Five mounts have four tenths of the little device in reserve.
+        int most = filling ? 5 : 3;
+        if (volume.mounts.isEmpty() || volume.mounts.size() < most && random.nextInt(filling ? 10 : 60) == 0)
+            volume.register(random.nextInt(most), random.nextInt(1 << 30));
+        var mount = volume.mounts.get(random.nextInt(volume.mounts.size()));
+        if (dice == 0) volume.mounts.remove(mount);                            // kill -9
+        else if (dice == 1) volume.register(mount.node, mount.incarnation);    // a second mount of the same node
+        else if (dice == 2) volume.restartServer();
+        else if (dice == 3) volume.tick(random.nextLong(16_000_000_000L));
+        else if (dice == 4 && volume.mounts.size() > 1) volume.farewell(mount);
+        else if (dice == 5) volume.refill(mount);
+        else if (dice < 60) volume.write(mount);
+        else if (dice < 80) volume.commit(mount, random.nextBoolean());
+        else if (dice < 90) volume.data(mount);
+        else if (dice < (filling ? 95 : 105)) volume.claim(mount);
+        else if (filling && dice < 110) volume.write(mount);
+        else volume.finishJob(mount);
+        if (filling && dice >= 80 && dice < 90) for (int i = 0; i < 6; i++) volume.data(mount);
+        volume.checkSpace();
+        if (step % 20 == 0) volume.checkReads();
     }
 }

@@ -2,6 +2,7 @@ package dev.cairn.quorum;
 
 import com.google.protobuf.ByteString;
 import dev.cairn.allocator.ExtentSet;
+import dev.cairn.allocator.HolderId;
 import dev.cairn.allocator.MountShare;
 import dev.cairn.block.Extent;
 import dev.cairn.proto.AbandonMerge;
@@ -56,6 +57,12 @@ final class SimulatedVolume {
     long nextRid = 1;
     private final ArrayDeque<ServerMessage> mail = new ArrayDeque<>();
     private ServerReply lastReply;
+    /// Mounts write more than they delete, and are slow to merge.
+    boolean filling;
+    /// Answers with space that were checked, and how many of them said low.
+    int grants;
+    int lowMetadata;
+    int lowData;
 
     SimulatedVolume(long seed) {
         random = new SplittableRandom(seed);
@@ -101,9 +108,8 @@ final class SimulatedVolume {
             if (message.hasReply() && message.getRid() == request.getRid()
                     && message.getReply().getRequestNr() == request.getRequestNr()) found = message.getReply();
             else if (message.hasReply() && message.getReply().hasLockGranted()) granted(message);
-            else if (message.hasRevokeLock()) {
-                revoked(message);
-            }
+            else if (message.hasRevokeLock()) revoked(message);
+            else if (message.hasGiveBackSpace()) giveBack(message);
         }
         return found != null ? found : lastReply;
     }
@@ -116,7 +122,52 @@ final class SimulatedVolume {
     private void done(Decision decision) {
         journal.addAll(decision.events());
         for (var event : decision.events()) state.apply(event);     // as the journal does when they are persisted
+        for (var message : decision.sends()) checkGrant(message, decision.events().isEmpty());
         mail.addAll(decision.sends());
+    }
+
+    /// Every answer with space says what the policy says: recomputed here from the report that came with it, and from what the
+    /// mount itself knows to hold. Each of them is the last thing that its decision does with space.
+    private void checkGrant(ServerMessage message, boolean nothingHappened) {
+        var reply = message.getReply();
+        var grant = reply.hasRegistered() ? reply.getRegistered().getSpace() : reply.hasCommitted() ? reply.getCommitted().getSpace()
+                : reply.hasRefilled() ? reply.getRefilled() : null;
+        if (grant == null || !grant.hasReport()) return;
+        boolean gives = grant.getMetadataCount() + grant.getDataCount() > 0;
+        if (nothingHappened && (gives || !reply.hasRefilled())) return;     // the first answer once more
+        check(grant.getReport().equals(state.report()), "the report is that of now");
+        grants++;
+        var metadata = grant.getReport().getMetadata();
+        long target = 32, lowMark = 16, job = 16, log = 32, dataTarget = 512, dataLowMark = 128;     // of GEOMETRY
+        long reserve = Math.min(512, 2 * job + Math.max(1, state.mountCount()) * (target + log + job));
+        long free = metadata.getFree() + metadata.getReserved();
+        check(grant.getMetadataLow() == (free <= reserve), "metadata low flag %s at %d free, reserve %d".formatted(grant.getMetadataLow(), free, reserve));
+        check(metadata.getReserved() == Math.min(free, reserve), "reserved is the reserve");
+        var holder = HolderId.mount(message.getRid());
+        long has = state.pools().metadataShare(holder).blocks(), hasData = state.pools().dataShare(holder).blocks();
+        check(grant.getDataLow() == (hasData < dataLowMark), "data low flag %s with %d in the share".formatted(grant.getDataLow(), hasData));
+        check(grant.getWhy().isEmpty() == !(grant.getMetadataLow() || grant.getDataLow()), "why: " + grant.getWhy());
+        if (grant.getMetadataLow()) lowMetadata++;
+        if (grant.getDataLow()) lowData++;
+        long given = grant.getMetadataList().stream().mapToLong(dev.cairn.proto.Extent::getCount).sum();
+        long givenData = grant.getDataList().stream().mapToLong(dev.cairn.proto.Extent::getCount).sum();
+        check(given == 0 || has <= target && free >= 3 * job, "a refill of %d makes %d and leaves %d".formatted(given, has, free));
+        check(givenData == 0 || hasData <= dataTarget, "a refill of %d data blocks makes %d".formatted(givenData, hasData));
+        // Beyond its low mark it gets nothing that another mount is short of.
+        for (var other : state.mounts().keySet())
+            if (other != message.getRid()) {
+                boolean otherShort = state.pools().metadataShare(HolderId.mount(other)).blocks() + Math.max(0, free - 3 * job) < lowMark;
+                check(given == 0 || has <= lowMark || !otherShort, "%d metadata blocks beyond the low mark while others are short".formatted(has));
+                boolean otherShortOfData = state.pools().dataShare(HolderId.mount(other)).blocks() + grant.getReport().getData().getFree() < dataLowMark;
+                check(givenData == 0 || hasData <= dataLowMark || !otherShortOfData, "%d data blocks beyond the low mark while others are short".formatted(hasData));
+            }
+        // And what the server believes it to hold is what it knows to hold.
+        var mount = mount(message.getRid());
+        if (mount == null || reply.hasCommitted()) return;     // a commit's blocks are between the two
+        check(hasData == givenData + mount.share.dataBlocks() + mount.share.dataBlocksInUse(), "data in the share: %d, %d of them new; the mount has %d and %d in use"
+                .formatted(hasData, givenData, mount.share.dataBlocks(), mount.share.dataBlocksInUse()));
+        check(has == given + mount.share.metadataBlocks(), "metadata in the share: %d, %d of them new; the mount has %d"
+                .formatted(has, given, mount.share.metadataBlocks()));
     }
 
     private Mount mount(long rid) {
@@ -127,6 +178,12 @@ final class SimulatedVolume {
         var mount = mount(message.getRid());
         var grant = message.getReply().getLockGranted();
         if (mount != null) mount.locks.put(grant.getName(), grant.getWriteSeq());
+    }
+
+    // With its next commit: some mounts are slow.
+    private void giveBack(ServerMessage message) {
+        var mount = mount(message.getRid());
+        if (mount != null) mount.share.othersShort(message.getGiveBackSpace().getMetadata(), message.getGiveBackSpace().getData());
     }
 
     private void revoked(ServerMessage message) {
@@ -175,7 +232,7 @@ final class SimulatedVolume {
             if (!mount.locks.containsKey(lock)) return;     // a crashed mount has it still
         }
         long seq = Math.max(mount.seqs.peek(), mount.locks.get(lock));
-        boolean delete = random.nextInt(100) < 45 || mount.share.metadataLow();
+        boolean delete = random.nextInt(100) < (filling ? 5 : 45) || mount.share.metadataLow();
         for (int i = 0; i < 1 + random.nextInt(8) && (key + i) / KEYS_PER_LOCK == lock.getGroup(); i++)
             mount.dirty.put(key + i, new Version(key + i, seq, delete));
     }
@@ -211,10 +268,14 @@ final class SimulatedVolume {
             commit.addDataAllocated(message(extent));
             usedData.add(extent);
         }
-        if (random.nextInt(3) == 0) usedData.take(random.nextInt(400), 4).forEach(extent -> commit.addDataFreed(message(extent)));
+        if (random.nextInt(filling ? 40 : 3) == 0) usedData.take(random.nextInt(400), 4).forEach(extent -> commit.addDataFreed(message(extent)));
+        mount.share.takeDataSurplus().forEach(extent -> commit.addDataReturned(message(extent)));
+        mount.share.takeMetadataSurplus(0).forEach(extent -> commit.addMetadataReturned(message(extent)));
         var reply = mount.ask(ServerRequest.newBuilder().setCommitLog(commit));
         check(reply.hasCommitted(), "a good commit is taken: " + reply.getRefused().getWhy());
         mount.share.granted(reply.getCommitted().getSpace());
+        // In the mount's share now, and discarded at once.
+        for (var extent : commit.getDataFreedList()) mount.share.keptData(new Extent(extent.getStart(), extent.getCount()));
         for (var version : mount.dirty.values())
             if (version.deleted()) committed.remove(version.key());
             else committed.put(version.key(), version.seq());
@@ -253,6 +314,11 @@ final class SimulatedVolume {
         else mount.share.referData(extent);
     }
 
+    void refill(Mount mount) {
+        mount.share.granted(mount.ask(ServerRequest.newBuilder().setRefill(Refill.newBuilder()
+                .setMetadata(mount.share.wantsMetadata()).setData(mount.share.wantsData()))).getRefilled());
+    }
+
     void claim(Mount mount) {
         var job = mount.ask(ServerRequest.newBuilder().setClaimMerge(ClaimMerge.getDefaultInstance())).getMergeJob();
         if (job.getJobId() != 0) mount.jobs.add(job);
@@ -285,6 +351,7 @@ final class SimulatedVolume {
                 var message = mail.poll();
                 if (message.hasReply() && message.getReply().hasLockGranted()) granted(message);
                 else if (message.hasRevokeLock()) revoked(message);
+                else if (message.hasGiveBackSpace()) giveBack(message);
             }
         }
     }

@@ -152,6 +152,7 @@ final class Commits {
                 commit.addAllReplacedInlineRuns(replaced);
             }
         }
+        for (var extent : transactions.takeMetadataSurplus()) commit.addMetadataReturned(proto(extent));
         var replacedRuns = replaced;
         surroundings.journal(commit.build(), answer -> passed(answer, replacedRuns));
     }

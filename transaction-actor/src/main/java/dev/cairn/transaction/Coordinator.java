@@ -142,7 +142,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
                 meters.publish(transactions);
             }
             case Timer.COMMIT -> {
-                if (link.registered() && failure == null && (transactions.open.dirty() || transactions.share.hasDataSurplus())) commits.soon();
+                if (link.registered() && failure == null && (transactions.open.dirty() || transactions.share.hasSurplus())) commits.soon();
             }
             case Timer.RETRY_WRITE -> commits.retry();
         }
@@ -387,6 +387,11 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         @Override
         public void commit(Consumer<Errno> then) {
             commits.ask(then);
+        }
+
+        @Override
+        public void commitSoon() {
+            if (failure == null) commits.soon();
         }
 
         @Override

@@ -6,6 +6,7 @@ import dev.cairn.proto.CommitLog;
 import dev.cairn.proto.Farewell;
 import dev.cairn.proto.GetManifest;
 import dev.cairn.proto.GetSpaceReport;
+import dev.cairn.proto.GiveBackSpace;
 import dev.cairn.proto.HeldLock;
 import dev.cairn.proto.LockGranted;
 import dev.cairn.proto.LogCommitted;
@@ -45,6 +46,9 @@ final class ServerLink {
 
         /// Calls back when everything done so far is durable.
         void commit(Consumer<Errno> then);
+
+        /// Commits, also when nothing has changed but what the mount wants to give back.
+        void commitSoon();
 
         /// Called on a background thread; brings the end of a merge to [#mergeEnded] on the coordinator's.
         void mergeEnded(MergeWorker.Ended ended);
@@ -179,6 +183,7 @@ final class ServerLink {
             case REVOKE_LOCK -> revoke(message.getRevokeLock());
             case MERGE_AVAILABLE -> claimMerge();
             case VOLUME_GREW -> volumeGrew();
+            case GIVE_BACK_SPACE -> giveBack(message.getGiveBackSpace());
             case BODY_NOT_SET -> log.warn("the server sent a message that this version does not know");
         }
     }
@@ -273,6 +278,12 @@ final class ServerLink {
     private void volumeGrew() {
         reportOld = true;
         if (registered && !ended) refill();
+    }
+
+    private void giveBack(GiveBackSpace asked) {
+        if (!registered || ended) return;
+        transactions.share.othersShort(asked.getMetadata(), asked.getData());
+        if (transactions.share.hasSurplus()) mount.commitSoon();
     }
 
     void askManifest() {

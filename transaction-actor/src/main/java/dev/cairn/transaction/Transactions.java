@@ -136,6 +136,12 @@ final class Transactions {
         return frozen == null && nextSeq != 0;
     }
 
+    /// What goes back to the server because others are short, without what the open transaction's run may need: operations
+    /// have been let in for it, see [#mayGrow], and by half of the share it is committed, see [#wantsCommit].
+    List<Extent> takeMetadataSurplus() {
+        return share.takeMetadataSurplus(2 * (blocksNeeded() + SHARE_MARGIN_BLOCKS));
+    }
+
     // ---- a commit's stations
 
     /// Opens a new transaction and freezes the open one.
