@@ -4,21 +4,28 @@ package dev.cairn.allocator;
 /// number of mounts, so that a device of 64 MiB works and one of 64 GiB is not wasteful.
 ///
 /// Everything but file data is copy-on-write, so freeing needs allocating: deletions are written into a commit log, and
-/// only merging that log brings blocks back. What one mount can need between "the volume is low" and the first block that
-/// comes back is
+/// only merging that log brings blocks back. What can be needed between "the volume is low" and the first block that comes
+/// back, at worst, when a mount has nothing in hand at the moment of the flag:
 ///
-/// * its share, filled to the *target* once more, so that it can commit deletions at all;
-/// * one *full commit log*, written while the share is being filled: a transaction is cut when it has used up the
-///   share, so no commit log is larger than the target;
-/// * one *merge job*, whose output is written before its inputs are freed.
+/// * its *share*, filled to the target once, so that it can commit deletions at all;
+/// * one *full commit log*, written out of the share while that is being filled again: a transaction is cut when it has used
+///   up half of the share, so no commit log is larger than the target;
+/// * one *merge job*: the blocks of its output are granted before its inputs are freed. A mount works at one job at a time.
 ///
-/// The server writes no metadata blocks of its own; it keeps what merging needs to get on whatever the mounts do: one more
-/// job, because two may be out at once, and another job's worth for what half-merged inputs still occupy: of each of the
-/// few commit logs that are merged together, the block in which the last job ended, its index and its filter.
+/// The server's own writes go into its journal, in the slots' state directories, and take no block of the device. It keeps
+/// what merging needs to get on whatever the mounts do, the *floor*, of which no refill takes anything:
+///
+///     floor = 3 × job    two jobs that are out at once, and what half-merged commit logs still occupy
+///
+/// A commit log that has been merged in part keeps the block in which the last job ended, its index and its filter until
+/// nothing of it is left; merging takes no more logs together than keep a job's blocks (`MergePlanner`). A merge that is
+/// complete never leaves more than it began with. So with fewer than two jobs out, a whole job's blocks are free, always:
+/// the floor, less the other job, less what half-merged logs keep. That is the end of the floor's argument, and
 ///
 ///     reserve(mounts) = 2 × job + max(1, mounts) × (target + log + job)        with log = target
 ///
-/// Of this, refills of mounts never take the last three jobs' worth: without merging nothing would ever come back.
+/// is at least the floor and a share and a log for each mount. Mounts that need more than that while nothing has come back
+/// wait for merging, which gets on. `ReservePolicyTest` plays the worst that mounts and merging may do.
 ///
 /// | device | target | job | reserve, 1 mount | 3 mounts |
 /// | --- | --- | --- | --- | --- |
@@ -54,7 +61,7 @@ public record ReservePolicy(long metadataBlocks, long dataBlocks) {
         return Math.clamp(metadataBlocks / 64, 16, 1024);
     }
 
-    /// Commit logs that are merged together: so few that what they occupy while half merged stays below a job's blocks.
+    /// Commit logs that are merged together at most; fewer when what they keep while half merged would exceed a job's blocks.
     public int roundLogs() {
         return (int) Math.clamp(mergeJobBlocks() / 16, 4, 32);
     }

@@ -19,8 +19,8 @@ import java.util.function.Function;
 ///
 /// Blocks before the first usable one hold the labels and count as used. Two pools of free metadata put the time of a
 /// whole pool between a block's being freed and its being written again: a reader with an old manifest then seldom meets
-/// a reused block. Grants come from *avail* only; the pools are swapped when avail has fallen to the reserve and *freed*
-/// is larger.
+/// a reused block. Grants come from *avail*, but for a merge job that *avail* alone cannot give its blocks; the pools are
+/// swapped when avail has fallen to the reserve and *freed* is larger.
 ///
 /// Each change names its blocks. One that contradicts the account throws an [IllegalStateException] that names them.
 public final class SpacePools {
@@ -114,6 +114,15 @@ public final class SpacePools {
         return choose(metadataAvail, count, extentsMax);
     }
 
+    /// The same of both pools, *avail* first: for a need that may not fail, and should not be met in crumbs either. A merge job
+    /// that gets half of its blocks writes twice as many runs, each with an index and a filter of its own.
+    public List<Extent> chooseMetadataOfBoth(long count, int extentsMax) {
+        var chosen = new ArrayList<>(chooseMetadata(count, extentsMax));
+        long missing = count - chosen.stream().mapToLong(Extent::count).sum();
+        chosen.addAll(choose(metadataFreed, missing, extentsMax - chosen.size()));
+        return chosen;
+    }
+
     /// The same of the free data. With zones (0: none) preferably from zones that the holder has to itself, see [DataZones].
     public List<Extent> chooseData(HolderId holder, long count, int extentsMax, long zoneBlocks) {
         if (zoneBlocks == 0) return choose(dataFree, count, extentsMax);
@@ -154,7 +163,7 @@ public final class SpacePools {
     }
 
     private static List<Extent> choose(ExtentSet pool, long count, int extentsMax) {
-        if (count <= 0) return List.of();
+        if (count <= 0 || extentsMax <= 0) return List.of();
         var chosen = pool.take(count, extentsMax);
         chosen.forEach(pool::add);
         return chosen;
@@ -198,7 +207,7 @@ public final class SpacePools {
 
     public void grant(HolderId holder, List<Extent> metadata, List<Extent> data) {
         var share = share(holder);
-        metadata.forEach(metadataAvail::remove);
+        for (var extent : metadata) (metadataAvail.contains(extent) ? metadataAvail : metadataFreed).remove(extent);
         metadata.forEach(share.metadata::add);
         data.forEach(dataFree::remove);
         data.forEach(share.data::add);

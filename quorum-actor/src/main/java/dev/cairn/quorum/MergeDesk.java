@@ -89,7 +89,7 @@ final class MergeDesk {
     private MergeTask assign(Step step, long rid, MergePlanner.Plan.Job job) {
         var pools = state.pools();
         step.swapIfDue();
-        var space = pools.chooseMetadata(job.blocks(), MergePlanner.SPACE_EXTENTS_MAX);
+        var space = pools.chooseMetadataOfBoth(job.blocks(), MergePlanner.SPACE_EXTENTS_MAX);
         if (space.stream().mapToLong(Extent::count).sum() < (job.tidies() ? job.blocks() : MergePlanner.SPACE_BLOCKS_MIN)) return null;
         var task = MergeTask.newBuilder().setJobId(state.nextJobId()).setRid(rid)
                 .addAllInputRunIds(job.inputs().stream().map(RunRef::getRunId).toList())

@@ -129,13 +129,19 @@ final class MergePlanner {
     }
 
     private List<RunRef> oldestLogs() {
+        var policy = state.pools().policy();
         var oldest = new ArrayList<RunRef>();
         int full = 0;
-        long inlineBytes = 0;
+        long inlineBytes = 0, kept = 0;
         for (var run : state.runs().logs()) {
-            if (Runs.isInline(run)) inlineBytes += run.getInlineBlock().size();
-            else full++;
-            if (!oldest.isEmpty() && (full > state.pools().policy().roundLogs() || inlineBytes > ROUND_INLINE_BYTES_MAX)) break;
+            if (Runs.isInline(run)) {
+                inlineBytes += run.getInlineBlock().size();
+            } else {
+                full++;
+                // Until the round ends: the block in which a job ended, index and filter. The reserve counts on this bound.
+                kept += 1 + run.getIndexBlocks() + run.getBloomBlocks();
+            }
+            if (!oldest.isEmpty() && (full > policy.roundLogs() || kept > policy.mergeJobBlocks() || inlineBytes > ROUND_INLINE_BYTES_MAX)) break;
             oldest.add(run);
         }
         return oldest;

@@ -322,6 +322,8 @@ final class SimulatedVolume {
     void claim(Mount mount) {
         var job = mount.ask(ServerRequest.newBuilder().setClaimMerge(ClaimMerge.getDefaultInstance())).getMergeJob();
         if (job.getJobId() != 0) mount.jobs.add(job);
+        else if (state.pools().metadataLow(state.mountCount()))
+            check(!(new MergePlanner(state).next(MergePlanner.Zeal.LOW) instanceof MergePlanner.Plan.Job), "the reserve has a job's blocks: " + state.report());
     }
 
     void finishJob(Mount mount) {
