@@ -174,11 +174,11 @@ class ResizeTest {
     }
 
     @Test
-    void block_devices_grow_as_well() throws Exception {
+    void block_devices_with_zones_grow_as_well() throws Exception {
         try (var scratch = new Scratch(); var loops = new Loops()) {
             var files = Map.of("meta", scratch.file("meta", 256 * MIB), "data", scratch.file("data", 64 * MIB));
             Path meta = loops.over(files.get("meta")), data = loops.over(files.get("data")), mount = scratch.folder("mount");
-            TestVolume.cairn("mkfs", "-Q", "0,127.0.0.1," + Scratch.freePort(), meta.toString(), data.toString()).orFail();
+            TestVolume.cairn("mkfs", "-z", "4096", "-Q", "0,127.0.0.1," + Scratch.freePort(), meta.toString(), data.toString()).orFail();
             TestVolume.cairn("mount", "-o", "quorum_slot_nr=0,state=%s,metadev_path=%s".formatted(scratch.dir.resolve("state"), meta),
                     data.toString(), mount.toString()).orFail();
             assertThat(write(mount.toString(), 80)).isNotZero();

@@ -76,10 +76,21 @@ final class SimulatedVolume implements AutoCloseable {
         var state = new ServerState();
         past.forEach(state::apply);
         kit.spawn(server(state), "server");
-        mount = MountClient.start(kit.system(), new MountClient.Options(FSID, "node", incarnation, metadata, data, cacheBytes,
+        mount = mount(incarnation, cacheBytes, dirtyBytes, () -> {});
+        io = new DataIo(mount.data());
+        run(Operation.Hold.ALLOCATE, tx -> {
+            files.format(tx, now());
+            return null;
+        });
+    }
+
+    private MountClient mount(long incarnation, long cacheBytes, long dirtyBytes, Runnable registered) {
+        return MountClient.start(kit.system(), new MountClient.Options(FSID, "node", incarnation, metadata, data, cacheBytes,
                 dirtyBytes, Duration.ofHours(1), 2, new SimpleMeterRegistry(), new MountListener() {
                     @Override
-                    public void registered() {}
+                    public void registered() {
+                        registered.run();
+                    }
 
                     @Override
                     public void failed(String why) {
@@ -89,11 +100,14 @@ final class SimulatedVolume implements AutoCloseable {
                     @Override
                     public void revoked(LockName name, LockMode keep) {}
                 }));
-        io = new DataIo(mount.data());
-        run(Operation.Hold.ALLOCATE, tx -> {
-            files.format(tx, now());
-            return null;
-        });
+    }
+
+    /// Another mount of a fresh volume, that does nothing of its own accord.
+    MountClient idleMount() {
+        var registered = new CompletableFuture<Void>();
+        var idle = mount(1, 1 << 20, 1 << 20, () -> registered.complete(null));
+        await(registered);
+        return idle;
     }
 
     static SimulatedVolume fresh(long metadataBlocks, long dataBlocks) {
