@@ -14,7 +14,7 @@ final class FuseMetrics {
     /// From the cost of FUSE itself to what somebody would complain about.
     private static final Duration[] BUCKETS = {Duration.ofNanos(20_000), Duration.ofNanos(50_000),
         Duration.ofNanos(100_000), Duration.ofNanos(250_000), Duration.ofMillis(1), Duration.ofMillis(5),
-        Duration.ofMillis(20), Duration.ofMillis(100), Duration.ofMillis(500), Duration.ofSeconds(2),
+        Duration.ofMillis(20), Duration.ofMillis(50), Duration.ofMillis(100), Duration.ofMillis(500), Duration.ofSeconds(2),
         Duration.ofSeconds(10)};
 
     private final MeterRegistry registry;
