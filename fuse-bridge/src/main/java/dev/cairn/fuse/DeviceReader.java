@@ -1,5 +1,6 @@
 package dev.cairn.fuse;
 
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -9,14 +10,21 @@ import org.slf4j.LoggerFactory;
 final class DeviceReader implements Runnable, ReplyLine {
     private static final Logger log = LoggerFactory.getLogger(FuseSession.class);
 
+    /// The kernel sends a FORGET for each deleted file. Beside rings nothing else keeps this thread awake, so it would be
+    /// woken for each; after this pause it reads all that have come meanwhile as one BATCH_FORGET.
+    private static final long GATHER_NANOS = 1_000_000;
+
     private final FuseSession session;
     private final int fd;
+    private final boolean besideRings;
     private final IntConsumer onEnd;
 
-    /// @param onEnd told the errno that ended the connection, 0 or positive, when this reader stops
-    DeviceReader(FuseSession session, int fd, IntConsumer onEnd) {
+    /// @param besideRings what has no caller waiting may wait a little
+    /// @param onEnd       told the errno that ended the connection, 0 or positive, when this reader stops
+    DeviceReader(FuseSession session, int fd, boolean besideRings, IntConsumer onEnd) {
         this.session = session;
         this.fd = fd;
+        this.besideRings = besideRings;
         this.onEnd = onEnd;
     }
 
@@ -42,6 +50,7 @@ final class DeviceReader implements Runnable, ReplyLine {
             }
             try {
                 if (!request.begin(n)) request = session.take(this);
+                else if (besideRings && FuseRequest.isOneWay(request.opcode)) LockSupport.parkNanos(GATHER_NANOS);
             } catch (RuntimeException e) {
                 // Whose the slot is now cannot be told: it is not used again.
                 log.error("{}: a request was lost by a bug; its caller waits until it is interrupted",

@@ -196,7 +196,7 @@ final class FuseRequest extends DataRequest {
     private Next afterAnswer(On thread) {
         if (error == null) {
             if (moved != 0 || movedBack != 0) {
-                if (thread == On.COORDINATOR) return Next.ELSEWHERE;
+                if (thread != On.IO) return Next.ELSEWHERE;
                 if (moved != 0) session.kernelCache.parentChanged(moved);
                 if (movedBack != 0) session.kernelCache.parentChanged(movedBack);
             }

@@ -188,7 +188,7 @@ public final class FuseSession {
         int readers = readers();
         for (int i = 0; i < readers; i++)
             Thread.ofPlatform().daemon().name("cairn-fuse-reader-" + i)
-                    .start(new DeviceReader(this, mount.fd(), this::lost));
+                    .start(new DeviceReader(this, mount.fd(), rings != null, this::lost));
         try {
             if (rings != null) rings.serve(this);
         } catch (IOException e) {

@@ -17,8 +17,8 @@ final class KernelCache {
     }
 
     /// A directory has another parent. The kernel keeps a listing for as long as the directory's mtime stands, and `..` is
-    /// part of it; so the listing goes. Waits for a reader who is just being given the cached listing, so never call it on
-    /// the coordinator's thread: what that reader writes to may itself be a mapped file of this mount.
+    /// part of it; so the listing goes. Waits for a reader who is just being given the cached listing, so call it on an I/O
+    /// thread: what that reader writes to may itself be a mapped file of this mount, which the thread of a ring has to serve.
     void parentChanged(long dir) {
         try (var arena = Arena.ofConfined()) {
             var out = arena.allocate(OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_BYTES, 8);

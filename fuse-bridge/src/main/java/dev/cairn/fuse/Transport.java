@@ -15,7 +15,7 @@ public enum Transport {
     IO_URING("io-uring");
 
     /// Of a mount that says nothing.
-    public static final Transport DEFAULT = DEV_FUSE;
+    public static final Transport DEFAULT = AUTO;
 
     /// The machine's switch. Root turns it; a mount keeps what it found.
     static final Path SWITCH = Path.of("/sys/module/fuse/parameters/enable_uring");

@@ -56,6 +56,19 @@ final class RingMountTest extends FuseMountTest {
     }
 
     @Test
+    void mounting_again_and_again_leaves_no_descriptor_behind() throws Exception {
+        assertThat(session.stop(Duration.ofSeconds(20))).isTrue();
+        int before = java.util.Objects.requireNonNull(new java.io.File("/proc/self/fd").list()).length;
+        for (int i = 0; i < 3; i++) {
+            session = start();
+            Files.writeString(at.resolve("file " + i), "content");
+            assertThat(session.stop(Duration.ofSeconds(20))).isTrue();
+        }
+        org.awaitility.Awaitility.await().untilAsserted(
+                () -> assertThat(new java.io.File("/proc/self/fd").list()).hasSizeLessThanOrEqualTo(before));
+    }
+
+    @Test
     void rings_that_are_switched_off_are_refused_with_the_way_to_switch_them_on() {
         assumeFalse(Transport.ringsSwitchedOn(), "the machine has rings switched on");
         assertThatThrownBy(Transport.IO_URING::chosen).isInstanceOf(IOException.class)

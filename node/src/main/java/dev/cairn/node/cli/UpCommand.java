@@ -31,7 +31,7 @@ final class UpCommand extends StateCommand {
     String dataSize;
 
     @Option(names = "--transport", paramLabel = "HOW",
-            description = "auto, dev-fuse or io-uring: how requests travel between kernel and node. Remembered. Default: dev-fuse.")
+            description = "auto, dev-fuse or io-uring: how requests travel between kernel and node. Remembered. Default: auto.")
     String transportName;
 
     @Parameters(paramLabel = "DIR", description = "Where to mount; made if it does not exist.")
