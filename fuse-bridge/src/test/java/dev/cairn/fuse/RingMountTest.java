@@ -1,14 +1,21 @@
 package dev.cairn.fuse;
 
+import static dev.cairn.fuse.FuseProtocol.*;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.time.Duration;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 /// All that [FuseMountTest] asks of a mount, of one whose requests travel by rings; and what is the rings' own.
@@ -80,6 +87,92 @@ final class RingMountTest extends FuseMountTest {
         assertThat(Rings.cpus("0-3,8,10-11\n")).isEqualTo(new TreeSet<>(List.of(0, 1, 2, 3, 8, 10, 11)));
         assertThat(Rings.cpus("\n")).isEmpty();
         assertThat(List.of(Rings.depth(1), Rings.depth(8), Rings.depth(16), Rings.depth(512))).containsExactly(16, 16, 8, 2);
+    }
+
+    /// Lengths that do not agree, sizes beyond the memory, opcodes that nobody knows: each is answered, once, or has no reply.
+    @Test
+    void whatever_lies_in_a_ring_entry_is_answered_once_or_not_at_all() {
+        var random = new SplittableRandom(7);
+        var request = new FuseRequest(session);
+        var answers = new AtomicInteger();
+        var ended = new java.util.concurrent.Semaphore(0);
+        request.line = new ReplyLine() {
+            @Override
+            public long send(RequestSlot slot, int bytes) {
+                answers.incrementAndGet();
+                assertThat(bytes).isBetween(OUT_HEADER_BYTES, OUT_HEADER_BYTES + RequestSlot.BODY_BYTES_MAX);
+                return bytes;
+            }
+
+            @Override
+            public long sendPayload(RequestSlot slot, long bytes) {
+                answers.incrementAndGet();
+                assertThat(bytes).isBetween(0L, (long) InitNegotiation.IO_BYTES_MAX);
+                return bytes;
+            }
+
+            @Override
+            public void ended(FuseRequest it) {
+                ended.release();
+            }
+        };
+        var header = request.ringHeader();
+        for (int i = 0; i < 5_000; i++) {
+            for (long at = 0; at < RING_HEADER_BYTES; at += 4) header.set(U32, at, random.nextInt(3) == 0 ? random.nextInt() : random.nextInt(64));
+            int payload = random.nextInt(4) == 0 ? random.nextInt() : random.nextInt(4096);
+            int total = random.nextInt(4) == 0 ? random.nextInt() : IN_HEADER_BYTES + random.nextInt(RING_ARGUMENTS_BYTES_MAX + 8) + payload;
+            int opcode = random.nextInt(OPCODES + 5);
+            header.set(U32, IN_LEN, total);
+            header.set(U32, IN_OPCODE, opcode);
+            header.set(U64, IN_NODE, random.nextInt(4));
+            header.set(U16, IN_EXTENSIONS, (short) (random.nextInt(4) == 0 ? random.nextInt() : 0));
+            header.set(U32, RING_PAYLOAD_BYTES, payload);
+            answers.set(0);
+            long bytes = request.takeFromRing(header);
+            assertThat(bytes == 0 || bytes >= IN_HEADER_BYTES).isTrue();
+            if (!request.begin(bytes)) ended.acquireUninterruptibly();
+            assertThat(answers.get()).as("opcode %d", opcode).isEqualTo(bytes == 0 || FuseRequest.isOneWay(opcode) ? 0 : 1);
+        }
+        request.close();
+    }
+
+    @Test
+    void threads_that_a_ring_starts_do_not_stay_on_its_cpu() throws Exception {
+        assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "there is one CPU");
+        var pins = new RingPins();
+        var started = new CompletableFuture<Integer>();
+        var end = new CountDownLatch(1);
+        Thread.ofPlatform().daemon().start(() -> {
+            assertThat(pins.pin(0)).isZero();
+            Thread.ofPlatform().daemon().start(() -> {
+                started.complete(Linux.threadId());
+                awaitUninterruptibly(end);
+            });
+        });
+        int thread = started.get(20, TimeUnit.SECONDS);
+        assertThat(cpusOf(thread)).isEqualTo(1);
+        Thread.ofPlatform().daemon().start(pins);
+        org.awaitility.Awaitility.await().untilAsserted(() -> assertThat(cpusOf(thread)).isGreaterThan(1));
+        pins.stop();
+        end.countDown();
+    }
+
+    private static void awaitUninterruptibly(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static int cpusOf(int thread) {
+        try (var arena = java.lang.foreign.Arena.ofConfined()) {
+            var mask = arena.allocate(Linux.CPU_MASK_BYTES, 8);
+            assertThat(Linux.affinity(thread, mask)).isZero();
+            int cpus = 0;
+            for (long at = 0; at < mask.byteSize(); at += 8) cpus += Long.bitCount(mask.get(U64, at));
+            return cpus;
+        }
     }
 
     private static List<String> threads() {
