@@ -10,6 +10,7 @@ import dev.cairn.proto.SpaceReport;
 import dev.cairn.proto.VolumeGeometry;
 import dev.cairn.quorum.Fencing;
 import dev.cairn.quorum.NodeIdentity;
+import dev.cairn.quorum.QuorumException;
 import dev.cairn.quorum.QuorumNode;
 import dev.cairn.quorum.QuorumSlot;
 import dev.cairn.quorum.ServerSettings;
@@ -281,7 +282,11 @@ final class LocalVolume implements Volume {
     @Override
     public Resized resize(OptionalLong metadataBytes, OptionalLong dataBytes) throws IOException {
         boolean whole = metadataBytes.isEmpty() && dataBytes.isEmpty();
-        return quorum.resize(blocks(devices.metadata(), metadataBytes, whole), blocks(devices.data(), dataBytes, whole), RESIZED_WITHIN);
+        try {
+            return quorum.resize(blocks(devices.metadata(), metadataBytes, whole), blocks(devices.data(), dataBytes, whole), RESIZED_WITHIN);
+        } catch (QuorumException e) {
+            throw new IOException(e.getMessage(), e);
+        }
     }
 
     private static long blocks(LocalDevice device, OptionalLong bytes, boolean whole) throws IOException {
