@@ -78,6 +78,8 @@ final class MergeDesk {
         }
         var task = plan instanceof MergePlanner.Plan.Job job ? assign(step, rid, job) : null;
         if (task == null) {
+            // Free space in too many pieces: nothing presses, and asking at every tick would not mend it.
+            if (plan instanceof MergePlanner.Plan.Job job && job.tidies()) noOfferBefore = nowNanos + ABANDONED_NANOS;
             step.reply(rid, nr, ServerReply.newBuilder().setMergeJob(MergeJob.getDefaultInstance()));
         } else {
             step.keep(rid, nr, ServerReply.newBuilder().setMergeJob(MergeJob.newBuilder().setJobId(task.getJobId())));
