@@ -6,7 +6,8 @@
 # WORK is an empty directory on the disk to measure (default: a new one under /tmp). TRANSPORT is auto (default), dev-fuse
 # or io-uring; with two, a volume for each. For io-uring the machine's switch is turned on while mounting, and put back.
 # Needs root, a C++ compiler, and the sources of the yardstick in $FSBENCH (default: shared/bench beside the checkout).
-# Leaves nothing behind. On a machine that does other work as well, `chrt -r 5` before the command keeps that out.
+# Leaves nothing behind. Not for real-time priorities: a ring's thread stays on its CPU, and would wait there for the JVM's
+# own threads for slices of 100 ms.
 set -euo pipefail
 
 files=5000 procs=1 mib=512 rounds=3 transports=auto
