@@ -26,7 +26,7 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 ///     mvn -B -pl allocator-actor -am -Pbenchmarks test -Dtest=ExtentSetBenchmark -Dsurefire.failIfNoSpecifiedTests=false
 ///
 /// A volume as it is after years: the gaps between free extents and their lengths are random, and the set was shaken by a
-/// million takes and returns, so that its leaves are as full as splits leave them. Each call works on [#BATCH] random
+/// million takes and returns (a tenth as many as extents), so that its leaves are as full as splits leave them. Each call works on [#BATCH] random
 /// places and reports the time of one; what it took is returned, or taken again, between the calls.
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
@@ -54,11 +54,11 @@ public class ExtentSetBenchmark {
                 end += length + 1 + random.nextInt(LENGTH_MAX);
             }
             System.out.printf("filled in order:  %d extents, %.1f bytes each%n", set.extents(), (heap() - before) / (double) set.extents());
-            for (int i = 0; i < 1_000_000; i++) {
+            for (int i = 0; i < EXTENTS / 10; i++) {
                 var extent = set.takeUpTo(1 + random.nextInt(4), random.nextLong(end));
                 if (i % 2 == 0) set.add(extent);
             }
-            System.out.printf("after a million random takes:  %d extents, %.1f bytes each, in a snapshot %.1f%n", set.extents(),
+            System.out.printf("after a tenth as many random takes:  %d extents, %.1f bytes each, in a snapshot %.1f%n", set.extents(),
                     (heap() - before) / (double) set.extents(), set.encode().length / (double) set.extents());
         }
 
