@@ -9,7 +9,9 @@ import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -17,7 +19,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/// The same random calls on the volume under test and on a file system of the kernel (`-Dcairn.posix.reference`, or
+/// The same random calls, of three processes, on the volume under test and on a file system of the kernel (`-Dcairn.posix.reference`, or
 /// else the directory for temporary files): every answer and everything left behind is the same.
 ///
 /// A failure names its seed (`-Dcairn.seed` plays that one alone) and the shortest part of its calls that still fails.
@@ -31,7 +33,18 @@ class DifferentialTest {
     private record Difference(int at, String text) {}
 
     private static int worlds;
+    private static List<OtherProcess> others;
     private int umask;
+
+    @BeforeAll
+    static void startOthers() {
+        others = List.of(new OtherProcess(), new OtherProcess());
+    }
+
+    @AfterAll
+    static void endOthers() {
+        others.forEach(OtherProcess::close);
+    }
 
     @BeforeEach
     void noMask() {
@@ -68,7 +81,8 @@ class DifferentialTest {
     /// Plays the calls on both and tells the first difference.
     private static Optional<Difference> difference(List<RandomCall> calls) {
         var name = "/differential-" + ProcessHandle.current().pid() + "-" + ++worlds;
-        try (var tested = new World(VolumeUnderTest.directory() + name); var reference = new World(REFERENCE + name + "-reference")) {
+        try (var tested = World.made(VolumeUnderTest.directory() + name, 0, others);
+                var reference = World.made(REFERENCE + name + "-reference", 1, others)) {
             for (int i = 0; i < calls.size(); i++) {
                 var expected = calls.get(i).on(reference);
                 var actual = calls.get(i).on(tested);

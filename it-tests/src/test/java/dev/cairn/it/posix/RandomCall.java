@@ -3,6 +3,7 @@ package dev.cairn.it.posix;
 import static dev.cairn.it.posix.Linux.*;
 import static dev.cairn.it.posix.World.digest;
 
+import java.io.Serializable;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -11,8 +12,99 @@ import java.util.TreeSet;
 
 /// One call of a random sequence. It names everything that it touches, so that any part of a sequence can be played
 /// alone; what it answers is the same text on every correct file system.
-sealed interface RandomCall {
+sealed interface RandomCall extends Serializable {
     String on(World world);
+
+    /// Made by another process, with its own open files.
+    record Elsewhere(int process, RandomCall call) implements RandomCall {
+        public String on(World w) {
+            return w.in(process, call);
+        }
+    }
+
+    record OpenFiles() implements RandomCall {
+        public String on(World w) {
+            return String.join(", ", w.openFiles());
+        }
+    }
+
+    record Append(int by, String name, int length, long seed) implements RandomCall {
+        public String on(World w) {
+            long fd = w.user(by).open(w.path(name), O_WRONLY | O_APPEND | O_NONBLOCK, 0);
+            if (fd < 0) return answer(fd);
+            var written = answer(w.user(by).write((int) fd, bytes(length, seed)));
+            Posix.SELF.close((int) fd);
+            return written + "; " + w.look(name);
+        }
+    }
+
+    /// Where holes and data are is the file system's affair. But it must tell them all, in order, and what it calls a hole
+    /// must be one.
+    record Holes(int slot, long from) implements RandomCall {
+        public String on(World w) {
+            int fd = w.slot(slot);
+            var stat = fd < 0 ? null : Posix.SELF.fstat(fd);
+            if (stat == null || stat.type() != S_IFREG) return "no file";
+            long reader = Posix.SELF.open("/proc/self/fd/" + fd, O_RDONLY, 0);
+            if (reader < 0) return answer(reader);
+            try {
+                if (from >= stat.size()) return answer(Posix.SELF.lseek((int) reader, from, SEEK_DATA))
+                        + " " + answer(Posix.SELF.lseek((int) reader, from, SEEK_HOLE));
+                return holes((int) reader, stat.size());
+            } finally {
+                Posix.SELF.close((int) reader);
+            }
+        }
+
+        private String holes(int fd, long size) {
+            for (long at = from; at < size; ) {
+                long data = Posix.SELF.lseek(fd, at, SEEK_DATA);
+                if (data < 0 && data != -ENXIO || data >= 0 && (data < at || data >= size)) return "data at " + answer(data) + " from " + at;
+                for (byte b : Posix.SELF.pread(fd, (int) ((data < 0 ? size : data) - at), at)) if (b != 0) return "data in a hole at " + at;
+                if (data < 0) break;
+                long hole = Posix.SELF.lseek(fd, data, SEEK_HOLE);
+                if (hole <= data || hole > size) return "a hole at " + answer(hole) + " behind " + data;
+                at = hole;
+            }
+            return "consistent";
+        }
+    }
+
+    record Access(int by, String name, int mode) implements RandomCall {
+        public String on(World w) {
+            return answer(w.user(by).access(w.path(name), mode));
+        }
+    }
+
+    record ChmodOpen(int by, int slot, int mode) implements RandomCall {
+        public String on(World w) {
+            return answer(w.user(by).fchmod(w.slot(slot), mode)) + lookAt(w, slot);
+        }
+    }
+
+    record ChownOpen(int by, int slot, int uid, int gid) implements RandomCall {
+        public String on(World w) {
+            return answer(w.user(by).fchown(w.slot(slot), uid, gid)) + lookAt(w, slot);
+        }
+    }
+
+    record GetXattr(int by, String name, String attribute, int room) implements RandomCall {
+        public String on(World w) {
+            return answer(w.user(by).getxattr(w.path(name), attribute, room));
+        }
+    }
+
+    record Flock(int slot, int operation) implements RandomCall {
+        public String on(World w) {
+            return answer(Posix.SELF.flock(w.slot(slot), operation | LOCK_NB));
+        }
+    }
+
+    record Lock(int slot, boolean ofProcess, int type, long from, long length) implements RandomCall {
+        public String on(World w) {
+            return answer(Posix.SELF.lock(w.slot(slot), ofProcess ? F_SETLK : F_OFD_SETLK, type, from, length));
+        }
+    }
 
     record Open(int by, int slot, String name, int flags, int mode) implements RandomCall {
         public String on(World w) {
@@ -221,14 +313,18 @@ sealed interface RandomCall {
     static List<RandomCall> sequence(long seed, int length) {
         var random = new SplittableRandom(seed);
         var calls = new ArrayList<RandomCall>(length);
-        for (int i = 0; i < length; i++) calls.add(any(random));
+        for (int i = 0; i < length; i++) {
+            var call = any(random);
+            int process = random.nextInt(6);
+            calls.add(process > 2 || process == 0 ? call : new Elsewhere(process, call));
+        }
         return calls;
     }
 
     private static RandomCall any(SplittableRandom r) {
         int by = Math.max(0, r.nextInt(World.USERS + 4) - 4);
         int slot = r.nextInt(World.SLOTS);
-        return switch (r.nextInt(64)) {
+        return switch (r.nextInt(76)) {
             case 0, 1, 2, 3, 4, 5 -> new Open(by, slot, name(r), OPEN_FLAGS[r.nextInt(OPEN_FLAGS.length)], mode(r, 0666));
             case 6 -> new Close(slot);
             case 7, 8, 9, 10, 11 -> new Write(by, slot, offset(r), length(r), r.nextLong());
@@ -245,7 +341,7 @@ sealed interface RandomCall {
             case 31, 32, 33 -> new Link(by, name(r), name(r));
             case 34, 35, 36, 37 -> new Unlink(by, name(r));
             case 38, 39 -> new Rmdir(by, name(r));
-            case 40, 41, 42, 43, 44 -> new Rename(by, name(r), name(r), r.nextInt(5) == 0 ? RENAME_NOREPLACE : 0);
+            case 40, 41, 42, 43, 44 -> new Rename(by, name(r), name(r), RENAME_FLAGS[r.nextInt(RENAME_FLAGS.length)]);
             case 45, 46 -> new Chmod(by, name(r), withUsefulSetGroupId(r.nextInt(010000)));
             case 47 -> new Chown(by, name(r), owner(r, PosixTest.ALICE, PosixTest.BOB), owner(r, PosixTest.STAFF, PosixTest.ALICE));
             case 48 -> new Utimens(by, name(r), r.nextInt(1000));
@@ -256,6 +352,14 @@ sealed interface RandomCall {
             case 56, 57 -> new Name(slot, name(r));
             case 58, 59 -> new SetAcl(by, name(r), r.nextBoolean(), r.nextInt(8), r.nextInt(8), r.nextInt(8), r.nextInt(8), r.nextInt(8));
             case 60 -> new RemoveAcl(by, name(r), r.nextBoolean());
+            case 61, 62, 63 -> new Append(by, name(r), length(r), r.nextLong());
+            case 64, 65 -> new Holes(slot, offset(r));
+            case 66 -> new Access(by, name(r), r.nextInt(8));
+            case 67 -> new ChmodOpen(by, slot, withUsefulSetGroupId(r.nextInt(010000)));
+            case 68 -> new ChownOpen(by, slot, owner(r, PosixTest.ALICE, PosixTest.BOB), owner(r, PosixTest.STAFF, PosixTest.ALICE));
+            case 69, 70 -> new GetXattr(by, name(r), attribute(r), r.nextInt(3) * 30);
+            case 71 -> new Flock(slot, LOCK_OPERATIONS[r.nextInt(LOCK_OPERATIONS.length)]);
+            case 72, 73 -> new Lock(slot, r.nextBoolean(), r.nextInt(3), r.nextInt(100), r.nextInt(50));
             default -> new Look(name(r));
         };
     }
@@ -263,6 +367,9 @@ sealed interface RandomCall {
     int[] OPEN_FLAGS = {O_RDWR | O_CREAT, O_RDWR | O_CREAT, O_RDWR | O_CREAT, O_RDWR, O_RDONLY, O_WRONLY, O_RDWR | O_CREAT | O_EXCL,
         O_WRONLY | O_CREAT | O_TRUNC, O_RDWR | O_TRUNC, O_WRONLY | O_APPEND, O_RDONLY | O_DIRECTORY, O_RDONLY | O_NOFOLLOW};
     int[] ALLOCATE_MODES = {0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE, ZERO_RANGE | KEEP_SIZE};
+
+    int[] RENAME_FLAGS = {0, 0, 0, 0, 0, 0, 0, RENAME_NOREPLACE, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_EXCHANGE};
+    int[] LOCK_OPERATIONS = {LOCK_SH, LOCK_EX, LOCK_UN};
 
     private static String name(SplittableRandom r) {
         var name = new StringBuilder();

@@ -17,16 +17,39 @@ final class World implements AutoCloseable {
     private final String top;
     private final Posix[] users;
     private final int[] slots = new int[SLOTS];
+    private final int number;
+    private final List<OtherProcess> others;
+
+    /// A new directory, shared with other processes, which have open files of their own.
+    ///
+    /// @param number of this world among those that the other processes know at the same time
+    static World made(String top, int number, List<OtherProcess> others) {
+        PosixTest.ok(Posix.SELF.mkdir(top, 0777));
+        var world = new World(top, number, others);
+        for (var other : others) other.begin(number, top);
+        return world;
+    }
+
+    /// The same directory, as another process sees it.
+    static World joined(String top) {
+        return new World(top, 0, List.of());
+    }
 
     /// Plain users need root; without it every call is made by whoever runs the test.
-    World(String top) {
+    private World(String top, int number, List<OtherProcess> others) {
         this.top = top;
+        this.number = number;
+        this.others = others;
         var self = Posix.SELF;
         users = Posix.isRoot()
                 ? new Posix[] {self, Posix.as(PosixTest.ALICE, PosixTest.ALICE, PosixTest.STAFF), Posix.as(PosixTest.BOB, PosixTest.STAFF)}
                 : new Posix[] {self, self, self};
         Arrays.fill(slots, -1);
-        PosixTest.ok(self.mkdir(top, 0777));
+    }
+
+    /// What a call answers in one of the other processes; 0 is this one.
+    String in(int process, RandomCall call) {
+        return process == 0 || others.isEmpty() ? call.on(this) : others.get((process - 1) % others.size()).play(number, call);
     }
 
     Posix user(int number) {
@@ -71,6 +94,13 @@ final class World implements AutoCloseable {
     List<String> everything() {
         var lines = new ArrayList<String>();
         everything("", lines);
+        lines.addAll(openFiles());
+        for (int i = 0; i < others.size(); i++) lines.add("process " + (i + 1) + ": " + in(i + 1, new RandomCall.OpenFiles()));
+        return lines;
+    }
+
+    List<String> openFiles() {
+        var lines = new ArrayList<String>();
         for (int i = 0; i < SLOTS; i++)
             if (slots[i] >= 0) {
                 var stat = Posix.SELF.fstat(slots[i]);
@@ -144,9 +174,14 @@ final class World implements AutoCloseable {
         return data.length + " bytes " + Long.toHexString(crc.getValue());
     }
 
+    void closeFiles() {
+        for (int i = 0; i < SLOTS; i++) close(i);
+    }
+
     @Override
     public void close() {
-        for (int i = 0; i < SLOTS; i++) close(i);
+        closeFiles();
+        for (var other : others) other.end(number);
         remove("");
         PosixTest.ok(Posix.SELF.rmdir(top));
     }
