@@ -27,6 +27,8 @@ public final class MountShare {
     private final ExtentSet metadata = new ExtentSet();
     private final ExtentSet metadataTaken = new ExtentSet();
     private final ExtentSet data = new ExtentSet();
+    /// In hand as well, for the files that it lies beside.
+    private final RoomAhead roomAhead = new RoomAhead();
     private final ExtentSet dataReserved = new ExtentSet();
     private final ExtentSet dataReferred = new ExtentSet();
     private long metadataLowMark;
@@ -49,6 +51,7 @@ public final class MountShare {
         for (var extent : grant.getDataList()) data.add(extent.getStart(), extent.getCount());
         metadataLow = grant.getMetadataLow();
         dataLow = grant.getDataLow();
+        if (dataLow) roomAhead.giveAll(data::add);
         why = grant.getWhy();
         if (grant.hasReport()) reported(grant.getReport());
     }
@@ -71,11 +74,53 @@ public final class MountShare {
     /// stream far from it.
     /// Null when nothing is in hand.
     public Extent reserveData(long count, long goal) {
-        Extent extent = null;
-        if (goal > 0 && count >= STREAM_BLOCKS && !data.overlaps(goal, 1)) extent = data.takeApart(count, STREAM_ROOM);
-        if (extent == null) extent = data.takeUpTo(count, goal);
-        if (extent != null) dataReserved.add(extent);
+        return reserveData(count, goal, 0, 0);
+    }
+
+    /// The same for a file that has more to come around these blocks: up to `room` blocks behind them, and when they are in
+    /// a new place up to `lead` before them, are kept from other files as long as there is enough for these.
+    public Extent reserveData(long count, long goal, long lead, long room) {
+        var extent = goal > 0 ? roomAhead.take(count, goal) : null;
+        if (extent == null) extent = takeFree(count, goal, lead, room);
+        if (extent == null && roomAhead.blocks() > 0) {
+            roomAhead.giveAll(data::add);
+            return reserveData(count, goal, 0, 0);
+        }
+        if (extent == null) return null;
+        dataReserved.add(extent);
+        if (extent.count() == count && room > 0) keepRoom(extent.end(), room);
         return extent;
+    }
+
+    private Extent takeFree(long count, long goal, long lead, long room) {
+        boolean goesOn = goal > 0 && data.overlaps(goal, 1);
+        if (!goesOn && lead + room > 0 && mayKeep(lead + room)) {
+            // A long stream goes far away from the others, where it need not look for a place so soon again.
+            long all = lead + count + room;
+            var whole = goal > 0 && all >= STREAM_ROOM ? data.takeApart(all, STREAM_ROOM) : null;
+            if (whole == null) whole = data.takeFit(all, goal);
+            if (whole != null) {
+                if (lead > 0) keep(new Extent(whole.start(), lead));
+                if (room > 0) data.add(whole.start() + lead + count, room);      // kept by the caller
+                return new Extent(whole.start() + lead, count);
+            }
+        }
+        Extent extent = null;
+        if (!goesOn && goal > 0 && count >= STREAM_BLOCKS) extent = data.takeApart(count, STREAM_ROOM);
+        return extent != null ? extent : data.takeUpTo(count, goal);
+    }
+
+    private void keepRoom(long from, long room) {
+        if (mayKeep(room) && !roomAhead.has(from) && data.overlaps(from, 1)) keep(data.takeUpTo(room, from));
+    }
+
+    /// Half of what is in hand is for whoever comes; near the end of the space all of it.
+    private boolean mayKeep(long room) {
+        return !dataLow && room <= dataBlocks() / 2;
+    }
+
+    private void keep(Extent room) {
+        roomAhead.keep(room, (dataBlocks() + room.count()) / 2, data::add);
     }
 
     public void returnData(Extent reserved) {
@@ -173,7 +218,7 @@ public final class MountShare {
     }
 
     public long dataBlocks() {
-        return data.blocks();
+        return data.blocks() + roomAhead.blocks();
     }
 
     /// How many extents the commit of the open transaction will name.
@@ -192,7 +237,7 @@ public final class MountShare {
     }
 
     public boolean wantsData() {
-        return data.blocks() < dataLowMark || dataLow;
+        return dataBlocks() < dataLowMark || dataLow;
     }
 
     public boolean wantsRefill() {
@@ -235,6 +280,8 @@ public final class MountShare {
     }
 
     public List<Extent> dataInHand() {
-        return new ArrayList<>(data.toList());
+        var all = new ExtentSet(data.toList());
+        roomAhead.forEach(all::add);
+        return all.toList();
     }
 }

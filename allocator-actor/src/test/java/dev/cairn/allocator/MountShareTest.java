@@ -60,6 +60,38 @@ class MountShareTest {
     }
 
     @Test
+    void files_that_grow_block_by_block_have_room_of_their_own() {
+        var share = new MountShare();
+        share.granted(grant(new Extent(100, 32), new Extent(1000, 65_536), REPORT));
+        long[] goals = new long[3];
+        int[] extents = new int[goals.length];
+        for (int block = 0; block < 10_000; block++)
+            for (int file = 0; file < goals.length; file++) {
+                var got = share.reserveData(1, goals[file], 0, block < 2 ? 0 : Math.min(block, 2048));
+                if (got.start() != goals[file]) extents[file]++;
+                goals[file] = got.end();
+            }
+        for (int count : extents) assertThat(count).isLessThan(20);
+        long left = 65_536 - 30_000;
+        assertThat(share.dataBlocks()).isEqualTo(left);
+        // Room is nobody's property: the last block is for whoever comes.
+        for (long taken = 0; taken < left; taken++) assertThat(share.reserveData(1, 0)).isNotNull();
+        assertThat(share.reserveData(1, 0)).isNull();
+    }
+
+    @Test
+    void parts_of_a_region_meet_in_whatever_order_they_come() {
+        var share = new MountShare();
+        share.granted(grant(new Extent(100, 32), new Extent(1000, 4096), REPORT));
+        var middle = share.reserveData(10, 0, 40, 50);
+        var other = share.reserveData(10, 0);
+        assertThat(share.reserveData(5, middle.start() - 40, 0, 0).start()).isEqualTo(middle.start() - 40);
+        assertThat(share.reserveData(50, middle.end(), 0, 0)).isEqualTo(new Extent(middle.end(), 50));
+        assertThat(share.reserveData(35, middle.start() - 35, 0, 0)).isEqualTo(new Extent(middle.start() - 35, 35));
+        assertThat(other.start() < middle.start() - 40 || other.start() >= middle.end() + 50).isTrue();
+    }
+
+    @Test
     void asks_for_more_below_the_low_marks_and_until_the_flags_have_gone() {
         var share = new MountShare();
         share.granted(grant(new Extent(100, 32), new Extent(1000, 4096), REPORT));
@@ -96,7 +128,8 @@ class MountShareTest {
                     share.granted(answer.build());
                 }
                 case 1, 2 -> {
-                    var extent = share.reserveData(1 + random.nextInt(60), random.nextInt(65536));
+                    var extent = share.reserveData(1 + random.nextInt(60), random.nextInt(65536), random.nextInt(2) * random.nextInt(100),
+                            random.nextInt(2) * random.nextInt(200));
                     if (extent != null) reserved.add(extent);
                 }
                 case 3 -> {
@@ -120,6 +153,10 @@ class MountShareTest {
             assertThat(share.metadataBlocks()).isEqualTo(pools.metadataShare(holder).blocks());
         }
         reserved.forEach(share::returnData);
+        long inHand = share.dataBlocks();
+        assertThat(share.dataInHand().stream().mapToLong(Extent::count).sum()).isEqualTo(inHand);
+        for (long taken = 0; taken < inHand; ) taken += share.reserveData(inHand, 0).count();
+        assertThat(share.reserveData(1, 0)).isNull();
         assertThat(List.copyOf(share.metadataInHand())).isEqualTo(pools.metadataShare(holder).toList());
     }
 }

@@ -109,7 +109,7 @@ final class Allocation {
             var mapping = i < found.size() ? found.get(i) : null;
             long holeEnd = mapping == null ? stop : Math.min(stop, mapping.first());
             while (at < holeEnd) {
-                var fresh = reserved++ == EXTENTS_PER_STEP ? null : FileData.reserve(tx, holeEnd - at, goal);
+                var fresh = reserved++ == EXTENTS_PER_STEP ? null : FileData.reserve(tx, holeEnd - at, new Preallocation.Wish(goal, 0, 0));
                 if (fresh == null && at == from) throw ENOSPC.failure();
                 if (fresh == null) return at;
                 tx.referData(fresh);

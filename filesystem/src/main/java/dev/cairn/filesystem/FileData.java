@@ -91,7 +91,7 @@ final class FileData {
 
     // ---- writing
 
-    static Outcome planWrite(Tx tx, long ino, long offset, long length, DataPlan plan) {
+    static Outcome planWrite(Tx tx, long ino, long offset, long length, DataPlan plan, Preallocation preallocation) {
         if (offset < 0 || length < 0) throw EINVAL.failure();
         plan.reset(ino, offset, true);
         tx.lockInode(ino, LockMode.WRITE);
@@ -105,7 +105,7 @@ final class FileData {
         }
         plan.sizeSeen = inode.size;
         plan.zeroFromSeen = inode.zeroFrom;
-        long endPlanned = resolve(tx, inode, plan, offset / BLOCK, blocks(end)) * BLOCK;
+        long endPlanned = resolve(tx, inode, plan, offset / BLOCK, blocks(end), preallocation) * BLOCK;
         if (endPlanned <= offset) throw ENOSPC.failure();
         end = Math.min(end, endPlanned);
         addLeftOvers(tx, inode, plan, offset, end);
@@ -117,22 +117,27 @@ final class FileData {
 
     /// Finds or reserves a place for every block.
     /// @return the block up to which it could
-    private static long resolve(Tx tx, Inode inode, DataPlan plan, long from, long end) {
+    private static long resolve(Tx tx, Inode inode, DataPlan plan, long from, long end, Preallocation preallocation) {
         // New blocks go on where the file's last block is, most often the one just before.
-        var walk = new Extents.Walk(tx, inode, Math.max(0, from - 1));
-        var mapping = walk.next();
-        long at = from, goal = 0;
-        if (mapping != null && mapping.first() < from && mapping.mapped()) goal = mapping.physicalAt(from - 1) + 1;
-        if (mapping != null && mapping.end() <= from) mapping = walk.next();
+        long look = preallocation.contigOnly() ? from - 1 : from - from % Math.max(1, preallocation.blocks()) - 1;
+        var walk = new Extents.Walk(tx, inode, Math.max(0, look));
+        Mapping before = null, mapping = walk.next();
+        while (mapping != null && mapping.end() <= from) {
+            before = mapping;
+            mapping = walk.next();
+        }
+        if (mapping != null && mapping.first() < from && mapping.mapped()) before = mapping.slice(mapping.first(), from);
+        long at = from, fresh = 0;
         for (; at < end; mapping = walk.next()) {
             long holeEnd = mapping == null ? end : Math.min(end, mapping.first());
             while (at < holeEnd) {
                 if (plan.pieces >= PIECES_PER_PLAN || tx.metadataLow()) return at;
-                var fresh = reserve(tx, holeEnd - at, goal);
-                if (fresh == null) return at;
-                plan.addPiece(DataPlan.FRESH, at, fresh.count(), fresh.start());
-                goal = fresh.end();
-                at += fresh.count();
+                var place = reserve(tx, holeEnd - at, preallocation.of(inode.onlineBlocks + fresh, before, at, holeEnd, mapping));
+                if (place == null) return at;
+                plan.addPiece(DataPlan.FRESH, at, place.count(), place.start());
+                before = new Mapping(at, place.count(), place.start(), 0);
+                at += place.count();
+                fresh += place.count();
             }
             if (at == end) break;
             if (plan.pieces >= PIECES_PER_PLAN) return at;
@@ -141,16 +146,16 @@ final class FileData {
             if (mapping.unwritten() && tx.metadataScarce()) return at;
             var part = mapping.slice(at, Math.min(end, mapping.end()));
             plan.addPiece(part.unwritten() ? DataPlan.UNWRITTEN : DataPlan.MAPPED, at, part.count(), part.physical());
-            goal = part.physical() + part.count();
+            before = part;
             at = part.end();
         }
         return at;
     }
 
     /// Null when the volume is full.
-    static Extent reserve(Tx tx, long count, long goal) {
+    static Extent reserve(Tx tx, long count, Preallocation.Wish wish) {
         try {
-            var extent = tx.reserveData(count, goal);
+            var extent = tx.reserveData(count, wish.goal(), wish.lead(), wish.room());
             if (extent.count() > count || extent.start() == 0)
                 throw new IllegalStateException("asked for %d blocks, got %s".formatted(count, extent));
             return extent;

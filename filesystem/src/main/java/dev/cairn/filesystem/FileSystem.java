@@ -7,7 +7,7 @@ import dev.cairn.transaction.LockMode;
 import dev.cairn.transaction.Tx;
 
 /// All calls of the file system, each one restartable attempt of an operation on a [Tx]; see package-info.
-/// Stateless: one instance serves everybody. Which hold a call needs is said by [OperationKind].
+/// Without state but for its settings: one instance serves everybody. Which hold a call needs is said by [OperationKind].
 /// Names are the raw bytes between the slashes. Errors are `Errno.Failure`s with the errno of the man page.
 public final class FileSystem {
     public static final long ROOT_INO = 1;
@@ -26,6 +26,16 @@ public final class FileSystem {
     public static final int XATTR_CREATE = 1, XATTR_REPLACE = 2;
     public static final int FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH_HOLE = 2, FALLOC_ZERO_RANGE = 16;
     public static final int SEEK_DATA = 3, SEEK_HOLE = 4;
+
+    private final Preallocation preallocation;
+
+    public FileSystem() {
+        this(Preallocation.DEFAULT);
+    }
+
+    public FileSystem(Preallocation preallocation) {
+        this.preallocation = preallocation;
+    }
 
     /// Makes the root directory, root's own, unless there is one.
     public void format(Tx tx, Time now) {
@@ -203,7 +213,7 @@ public final class FileSystem {
     /// time, from plan to finish. A write beyond the bound of one plan or of the free space is shortened.
     /// AGAIN when an earlier truncation has to be finished first. ENOSPC, EFBIG.
     public Outcome planWrite(Tx tx, long ino, long offset, long length, DataPlan plan) {
-        return FileData.planWrite(tx, ino, offset, length, plan);
+        return FileData.planWrite(tx, ino, offset, length, plan, preallocation);
     }
 
     /// Makes what was written part of the file.

@@ -19,8 +19,8 @@ import org.awaitility.Awaitility;
 /// A volume as a user has it: made, started, mounted and stopped with the `cairn` launcher, on sparse files in a directory of
 /// its own. Leaves no mount, process or file behind, also when a test fails.
 public final class TestVolume implements AutoCloseable {
-    record Ran(int code, String out, String err) {
-        Ran orFail() {
+    public record Ran(int code, String out, String err) {
+        public Ran orFail() {
             assertThat(code).as("exit code; printed: %s %s", out, err).isZero();
             return this;
         }
@@ -78,18 +78,18 @@ public final class TestVolume implements AutoCloseable {
     }
 
     /// What the launcher prints and how it ends.
-    static Ran cairn(String... arguments) {
+    public static Ran cairn(String... arguments) {
         var command = new ArrayList<String>();
         command.add(launcher());
         command.addAll(List.of(arguments));
         return run(Duration.ofSeconds(90), Map.of(), command.toArray(String[]::new));
     }
 
-    static String launcher() {
+    public static String launcher() {
         return ROOT.resolve("cairn").toString();
     }
 
-    static Ran shell(String script) {
+    public static Ran shell(String script) {
         return run(Duration.ofMinutes(5), Map.of(), "bash", "-euc", script);
     }
 
@@ -100,7 +100,7 @@ public final class TestVolume implements AutoCloseable {
         return run(limit, Map.of(), command.toArray(String[]::new));
     }
 
-    static Ran run(Duration limit, Map<String, String> environment, String... command) {
+    public static Ran run(Duration limit, Map<String, String> environment, String... command) {
         try {
             var out = Files.createTempFile("cairn-it-out", null);
             var err = Files.createTempFile("cairn-it-err", null);

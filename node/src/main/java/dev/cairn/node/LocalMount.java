@@ -83,7 +83,7 @@ final class LocalMount {
             if (refuses) throw new IOException(quorum.status().problem().orElse("the server of the volume refuses to start"));
             await(registered, Duration.ZERO, () -> "the server of the volume does not answer within " + REGISTERED_WITHIN.toSeconds() + " s"
                     + quorum.status().problem().map(problem -> ": " + problem).orElse(""));
-            var fileSystem = new FileSystem();
+            var fileSystem = new FileSystem(mount.preallocation());
             var formatted = new CompletableFuture<Void>();
             client.submit(new MakeRoot(fileSystem, formatted));
             await(formatted, REGISTERED_WITHIN, () -> "the volume's root directory cannot be read from " + source + ", the log says which block");

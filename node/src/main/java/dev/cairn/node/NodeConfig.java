@@ -5,6 +5,7 @@ import com.typesafe.config.ConfigException;
 import com.typesafe.config.ConfigFactory;
 import com.typesafe.config.ConfigObject;
 import com.typesafe.config.ConfigValue;
+import dev.cairn.filesystem.Preallocation;
 import dev.cairn.fuse.Transport;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -65,24 +66,26 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
     /// @param allowOther users other than the node's own may use the mount; what they may do is up to modes and ACLs
     /// @param acl        POSIX ACLs count and can be set; otherwise modes alone
     /// @param transport  how requests travel between kernel and node
+    /// @param preallocation room on the data device for files that grow
     /// @param flags      what mount(8) calls file system independent options
-    public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl, Transport transport, Set<MountFlag> flags) {
+    public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl, Transport transport,
+                        Preallocation preallocation, Set<MountFlag> flags) {
         public Mount {
             absolute(dir, "mounts.dir");
             flags = Set.copyOf(flags);
         }
 
         public Mount(Path dir, boolean readOnly, boolean allowOther) {
-            this(dir, readOnly, allowOther, true, Transport.DEFAULT, Set.of());
+            this(dir, readOnly, allowOther, true, Transport.DEFAULT, Preallocation.DEFAULT, Set.of());
         }
 
         /// Another mount with the same options.
         public Mount at(Path other) {
-            return new Mount(other, readOnly, allowOther, acl, transport, flags);
+            return new Mount(other, readOnly, allowOther, acl, transport, preallocation, flags);
         }
 
         public Mount over(Transport other) {
-            return new Mount(dir, readOnly, allowOther, acl, other, flags);
+            return new Mount(dir, readOnly, allowOther, acl, other, preallocation, flags);
         }
     }
 
@@ -159,9 +162,10 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         var mounts = new ArrayList<Mount>();
         if (cairn.hasPath("mounts")) {
             for (var mount : cairn.getConfigList("mounts")) {
-                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl", "transport", "flags"));
+                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl", "transport", "flags",
+                        "data-prealloc-blocks", "data-prealloc-contig-only"));
                 mounts.add(new Mount(path(mount, "dir"), flag(mount, "read-only", false), flag(mount, "allow-other", ROOT),
-                        flag(mount, "acl", true), transport(mount), mountFlags(mount)));
+                        flag(mount, "acl", true), transport(mount), preallocation(mount), mountFlags(mount)));
             }
         }
         return new NodeConfig(
@@ -199,6 +203,15 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
             return mount.hasPath("transport") ? Transport.of(mount.getString("transport")) : Transport.DEFAULT;
         } catch (IllegalArgumentException e) {
             throw new Invalid("cairn.mounts." + e.getMessage());
+        }
+    }
+
+    private static Preallocation preallocation(Config mount) {
+        try {
+            return new Preallocation(mount.hasPath("data-prealloc-blocks") ? mount.getLong("data-prealloc-blocks") : Preallocation.DEFAULT.blocks(),
+                    flag(mount, "data-prealloc-contig-only", Preallocation.DEFAULT.contigOnly()));
+        } catch (IllegalArgumentException e) {
+            throw new Invalid("cairn.mounts.data-prealloc-blocks: " + e.getMessage());
         }
     }
 
@@ -247,6 +260,8 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
             text.append("\n    { dir = ").append(Json.line(mount.dir)).append(", read-only = ").append(mount.readOnly)
                     .append(", allow-other = ").append(mount.allowOther).append(", acl = ").append(mount.acl)
                     .append(", transport = ").append(mount.transport.label())
+                    .append(", data-prealloc-blocks = ").append(mount.preallocation.blocks())
+                    .append(", data-prealloc-contig-only = ").append(mount.preallocation.contigOnly())
                     .append(", flags = ").append(mount.flags.stream().map(MountFlag::text).sorted().toList()).append(" }\n  ");
         text.append("]\n");
         text.append("  http { address = ").append(Json.line(http.address)).append(", port = ").append(http.port).append(" }\n");

@@ -198,7 +198,12 @@ final class Attempt implements Tx {
 
     @Override
     public Extent reserveData(long count, long goal) {
-        var extent = mount.share.reserveData(count, goal);
+        return reserveData(count, goal, 0, 0);
+    }
+
+    @Override
+    public Extent reserveData(long count, long goal, long lead, long room) {
+        var extent = mount.share.reserveData(count, goal, lead, room);
         if (extent == null) throw noData();
         reserved.add(extent);
         return extent;

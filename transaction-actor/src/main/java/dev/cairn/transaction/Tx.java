@@ -69,6 +69,12 @@ public interface Tx {
     /// it ends with what it got, and the next one waits for more.
     Extent reserveData(long count, long goal);
 
+    /// The same, for a file that has more to come: if possible, `room` blocks behind these, and `lead` before them when they
+    /// are in a new place, are kept from other files for a while. Nothing has to be given back.
+    default Extent reserveData(long count, long goal, long lead, long room) {
+        return reserveData(count, goal);
+    }
+
     /// Reserved blocks are referred to by items of this transaction from now on.
     void referData(Extent reserved);
 

@@ -10,7 +10,7 @@ final class Linux {
     private static final boolean ARM = System.getProperty("os.arch").equals("aarch64");
 
     static final int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_EXCL = 0200, O_TRUNC = 01000,
-            O_APPEND = 02000, O_NONBLOCK = 04000, O_NOATIME = 01000000, O_PATH = 010000000, O_DSYNC = 010000,
+            O_APPEND = 02000, O_NONBLOCK = 04000, O_NOATIME = 01000000, O_PATH = 010000000, O_DIRECT = ARM ? 0200000 : 040000, O_DSYNC = 010000,
             O_DIRECTORY = ARM ? 040000 : 0200000, O_NOFOLLOW = ARM ? 0100000 : 0400000, O_TMPFILE = 020000000 | O_DIRECTORY;
 
     static final int S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFLNK = 0120000, S_IFREG = 0100000, S_IFBLK = 060000,
@@ -21,7 +21,7 @@ final class Linux {
     static final int R_OK = 4, W_OK = 2, X_OK = 1, F_OK = 0;
     static final int RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2;
     static final int SEEK_SET = 0, SEEK_CUR = 1, SEEK_END = 2, SEEK_DATA = 3, SEEK_HOLE = 4;
-    static final int KEEP_SIZE = 1, PUNCH_HOLE = 2, ZERO_RANGE = 0x10;
+    static final int KEEP_SIZE = 1, PUNCH_HOLE = 2, ZERO_RANGE = 0x10, COLLAPSE_RANGE = 8, INSERT_RANGE = 0x20, UNSHARE_RANGE = 0x40;
     static final int XATTR_CREATE = 1, XATTR_REPLACE = 2;
     static final int LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8;
     static final int F_GETFL = 3, F_SETFL = 4, F_GETLK = 5, F_SETLK = 6, F_OFD_GETLK = 36, F_OFD_SETLK = 37;

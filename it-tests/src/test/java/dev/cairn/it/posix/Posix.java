@@ -260,6 +260,34 @@ final class Posix {
         }
     }
 
+    /// From and to memory as O_DIRECT wants it.
+    long pwriteAligned(int fd, byte value, int length, long offset) {
+        try (var arena = Arena.ofConfined()) {
+            var buffer = arena.allocate(length, 4096).fill(value);
+            return call(Call.PWRITE, fd, buffer.address(), length, offset);
+        }
+    }
+
+    byte[] preadAligned(int fd, int length, long offset) {
+        try (var arena = Arena.ofConfined()) {
+            var buffer = arena.allocate(length, 4096);
+            return taken(buffer, call(Call.PREAD, fd, buffer.address(), length, offset));
+        }
+    }
+
+    long writeFrom(int fd, long address, int length) {
+        return call(Call.WRITE, fd, address, length);
+    }
+
+    long readTo(int fd, long address, int length) {
+        return call(Call.READ, fd, address, length);
+    }
+
+    /// A call `(dir, path, …)` whose path is at no address.
+    static long badPath(Call call) {
+        return SELF.call(call, AT_FDCWD, 8, 0, 0);
+    }
+
     long lseek(int fd, long offset, int whence) {
         return call(Call.LSEEK, fd, offset, whence);
     }

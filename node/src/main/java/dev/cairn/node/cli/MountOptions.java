@@ -1,5 +1,6 @@
 package dev.cairn.node.cli;
 
+import dev.cairn.filesystem.Preallocation;
 import dev.cairn.fuse.Transport;
 import dev.cairn.node.Bytes;
 import dev.cairn.node.NodeConfig;
@@ -20,8 +21,10 @@ import java.util.stream.Collectors;
 /// @param slot  empty: none, a mount that is no member of the quorum
 /// @param state empty: a directory named by the volume's fsid
 record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> state, NodeConfig.Http http, boolean readOnly,
-                    boolean allowOther, boolean acl, Transport transport, Set<NodeConfig.MountFlag> flags, long cacheBytes, NodeConfig.LogLevel logLevel) {
-    private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log", "transport");
+                    boolean allowOther, boolean acl, Transport transport, Preallocation preallocation,
+                    Set<NodeConfig.MountFlag> flags, long cacheBytes, NodeConfig.LogLevel logLevel) {
+    private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log", "transport",
+            "data_prealloc_blocks", "data_prealloc_contig_only");
     private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other", "acl", "noacl",
             "suid", "nosuid", "dev", "nodev", "exec", "noexec", "atime", "noatime", "relatime");
     private static final List<List<String>> OPPOSITES = List.of(List.of("ro", "rw"), List.of("allow_other", "noallow_other"),
@@ -47,6 +50,7 @@ record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> 
                 given.containsKey("allow_other") || NodeConfig.ROOT && !given.containsKey("noallow_other"),
                 !given.containsKey("noacl"),
                 given.containsKey("transport") ? Transport.of(given.get("transport")) : Transport.DEFAULT,
+                preallocation(given.get("data_prealloc_blocks"), given.get("data_prealloc_contig_only")),
                 Arrays.stream(NodeConfig.MountFlag.values()).filter(flag -> given.containsKey(flag.text())).collect(Collectors.toUnmodifiableSet()),
                 cache(given.get("cache")),
                 log(given.get("log")));
@@ -90,6 +94,18 @@ record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> 
             return new NodeConfig.Http(colon < 0 ? NodeConfig.Http.DEFAULT.address() : text.substring(0, colon), port);
         } catch (NumberFormatException | NodeConfig.Invalid e) {
             throw new IllegalArgumentException("http is '" + text + "': want a port or ADDRESS:PORT");
+        }
+    }
+
+    private static Preallocation preallocation(String blocks, String contigOnly) {
+        long count = Preallocation.DEFAULT.blocks();
+        try {
+            if (blocks != null) count = Long.parseLong(blocks);
+            if (contigOnly != null && !contigOnly.equals("0") && !contigOnly.equals("1"))
+                throw new IllegalArgumentException("data_prealloc_contig_only is '" + contigOnly + "': want 0 or 1");
+            return new Preallocation(count, contigOnly == null ? Preallocation.DEFAULT.contigOnly() : contigOnly.equals("1"));
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException("data_prealloc_blocks is '" + blocks + "': want a number of blocks of 4 KiB");
         }
     }
 
