@@ -20,6 +20,10 @@ final class Acls {
         return Arrays.equals(name, ACCESS) || Arrays.equals(name, DEFAULT);
     }
 
+    static boolean isAccess(byte[] name) {
+        return Arrays.equals(name, ACCESS);
+    }
+
     /// What setting this xattr amounts to: changes the mode, and answers the value to keep, or null for none.
     static byte[] set(Inode inode, byte[] name, byte[] value) {
         if (inode.isSymlink()) throw EOPNOTSUPP.failure();

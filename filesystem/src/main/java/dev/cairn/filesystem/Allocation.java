@@ -80,10 +80,10 @@ final class Allocation {
         return endDone - offset;
     }
 
-    static long copyHole(Tx tx, long ino, long offset, long length, Time now, boolean killPriv) {
+    static long copyHole(Tx tx, long ino, long offset, long length, Time now, KillPriv killPriv) {
         long done = fallocate(tx, ino, FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_KEEP_SIZE, offset, length, null, now);
         var inode = loadRegular(tx, ino);
-        if (killPriv) Attributes.killPriv(inode);
+        Attributes.killPriv(inode, killPriv);
         // Not before all is punched: what a truncation has still to free is freed by then.
         if (done == length && offset + length > inode.size) Attributes.extend(inode, offset + length);
         Inodes.storeContents(tx, inode);

@@ -40,11 +40,11 @@ final class Attributes {
             inode.mode = inode.mode & Inode.S_IFMT | change.mode() & Inode.PERMISSIONS;
             Acls.followMode(tx, inode);
         }
+        killPriv(inode, change.killPriv());      // while the group is the old one
         if (change.uid() != null) inode.uid = change.uid();
         if (change.gid() != null) inode.gid = change.gid();
-        if (change.killPriv()) killPriv(inode);
         // Capabilities go whoever it is, unlike suid and sgid, which stay when a privileged caller does it.
-        if (change.killPriv() || change.size() != null || change.uid() != null || change.gid() != null)
+        if (change.killPriv() != null || change.size() != null || change.uid() != null || change.gid() != null)
             Xattrs.dropCapability(tx, inode);
         inode.ctime(now);
         boolean resized = false;
@@ -86,12 +86,12 @@ final class Attributes {
         tx.put(Keys.inode(ino), inode.encode());
     }
 
-    /// A change of contents or owner takes away what the old contents or owner were trusted with.
-    static void killPriv(Inode inode) {
-        if (inode.isDirectory()) return;
+    static void killPriv(Inode inode, KillPriv by) {
+        if (by == null || inode.isDirectory()) return;
         inode.mode &= ~Inode.S_ISUID;
-        // Without group execution the bit is no privilege (it once meant mandatory locking).
-        if ((inode.mode & Inode.S_IXGRP) != 0) inode.mode &= ~Inode.S_ISGID;
+        if ((inode.mode & Inode.S_ISGID) == 0) return;
+        // Without group execution the bit is no privilege (it once meant mandatory locking); a member leaves it.
+        if ((inode.mode & Inode.S_IXGRP) != 0 || !by.isMember(inode.gid)) inode.mode &= ~Inode.S_ISGID;
     }
 
     /// Makes a file longer without writing: see [Inode#zeroFrom]. Only when it is not TRUNCATING.

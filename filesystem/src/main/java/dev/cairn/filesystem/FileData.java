@@ -192,7 +192,7 @@ final class FileData {
         if (whole) plan.add(DataPlan.ZERO, device + (to - first), last - to);
     }
 
-    static Outcome finishWrite(Tx tx, DataPlan plan, Time now, boolean killPriv) {
+    static Outcome finishWrite(Tx tx, DataPlan plan, Time now, KillPriv killPriv) {
         if (!plan.write) throw new IllegalArgumentException("a read plan has nothing to finish");
         if (plan.bytes == 0) return Outcome.DONE;
         tx.lockInode(plan.ino, LockMode.WRITE);
@@ -218,7 +218,7 @@ final class FileData {
         }
         inode.size = Math.max(inode.size, plan.offset + plan.bytes);
         inode.zeroFrom = 0;
-        if (killPriv) Attributes.killPriv(inode);
+        Attributes.killPriv(inode, killPriv);
         Xattrs.dropCapability(tx, inode);
         inode.touched(now);
         Inodes.storeContents(tx, inode);

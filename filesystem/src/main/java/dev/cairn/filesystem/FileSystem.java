@@ -219,8 +219,8 @@ public final class FileSystem {
     /// Makes what was written part of the file.
     /// AGAIN when the file's mapping changed since the plan (truncated, punched): nothing of it is used, its reserved
     /// blocks are returned; release the plan and start the write over.
-    /// @param killPriv clear suid and sgid
-    public Outcome finishWrite(Tx tx, DataPlan plan, Time now, boolean killPriv) {
+    /// @param killPriv clear suid and sgid; null: do not
+    public Outcome finishWrite(Tx tx, DataPlan plan, Time now, KillPriv killPriv) {
         return FileData.finishWrite(tx, plan, now, killPriv);
     }
 
@@ -258,7 +258,7 @@ public final class FileSystem {
     /// Makes a range a hole, as far as it has blocks for itself, and the file at least so long. As bounded as [#fallocate].
     ///
     /// @return how many bytes of the range are done; less than `length`: call again for the rest
-    public long copyHole(Tx tx, long ino, long offset, long length, Time now, boolean killPriv) {
+    public long copyHole(Tx tx, long ino, long offset, long length, Time now, KillPriv killPriv) {
         return Allocation.copyHole(tx, ino, offset, length, now, killPriv);
     }
 

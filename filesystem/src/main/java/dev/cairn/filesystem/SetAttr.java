@@ -7,10 +7,10 @@ package dev.cairn.filesystem;
 /// @param mode     permission bits (07777); the file type is not changed by it
 /// @param size     of a regular file
 /// @param ctime    normally null: then every change sets it to the call's `now`
-/// @param killPriv FUSE_HANDLE_KILLPRIV_V2: clear suid and sgid (sgid only where group execution is allowed)
+/// @param killPriv FUSE_HANDLE_KILLPRIV_V2: clear suid and sgid; null: do not
 public record SetAttr(Integer mode, Integer uid, Integer gid, Long size, Time atime, Time mtime, Time ctime,
-        boolean killPriv) {
-    public static final SetAttr NONE = new SetAttr(null, null, null, null, null, null, null, false);
+        KillPriv killPriv) {
+    public static final SetAttr NONE = new SetAttr(null, null, null, null, null, null, null, null);
 
     public SetAttr mode(int to) {
         return new SetAttr(to, uid, gid, size, atime, mtime, ctime, killPriv);
@@ -40,7 +40,7 @@ public record SetAttr(Integer mode, Integer uid, Integer gid, Long size, Time at
         return new SetAttr(mode, uid, gid, size, atime, mtime, to, killPriv);
     }
 
-    public SetAttr killPriv(boolean to) {
-        return new SetAttr(mode, uid, gid, size, atime, mtime, ctime, to);
+    public SetAttr killPriv(KillPriv by) {
+        return new SetAttr(mode, uid, gid, size, atime, mtime, ctime, by);
     }
 }

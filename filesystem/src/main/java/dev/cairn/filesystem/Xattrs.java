@@ -129,7 +129,8 @@ final class Xattrs {
         if (old == null && replace) throw ENODATA.failure();
         if (Acls.isAcl(name)) {
             value = Acls.set(inode, name, value);
-            if (killSgid) inode.mode &= ~Inode.S_ISGID;
+            // A default ACL changes nothing of the directory itself.
+            if (killSgid && Acls.isAccess(name)) inode.mode &= ~Inode.S_ISGID;
         }
         if (value != null) put(tx, inode, old, name, value);
         else if (old != null) remove(tx, inode, old);

@@ -147,15 +147,15 @@ class CallsTest {
         volume.write(file, 0, n("x"));
         assertEquals(0775, volume.inode(file).mode & 07777);
         volume.setattr(file, SetAttr.NONE.mode(06744));
-        volume.setattr(file, SetAttr.NONE.uid(9).killPriv(true));
+        volume.setattr(file, SetAttr.NONE.uid(9).killPriv(KillPriv.BY_MEMBER));
         assertEquals(02744, volume.inode(file).mode & 07777);
         var fifo = volume.calling(tx -> fs.mknod(tx, 1, n("fifo"), Inode.S_IFIFO, 0, Caller.ROOT, volume.now()));
         volume.setattr(fifo.ino, SetAttr.NONE.mode(06755));
-        volume.setattr(fifo.ino, SetAttr.NONE.uid(9).killPriv(true));
+        volume.setattr(fifo.ino, SetAttr.NONE.uid(9).killPriv(KillPriv.BY_MEMBER));
         assertEquals(0755, volume.inode(fifo.ino).mode & 07777);
         long directory = dir(1, "d");
         volume.setattr(directory, SetAttr.NONE.mode(02755));
-        volume.setattr(directory, SetAttr.NONE.uid(9).killPriv(true));
+        volume.setattr(directory, SetAttr.NONE.uid(9).killPriv(KillPriv.BY_MEMBER));
         assertEquals(02755, volume.inode(directory).mode & 07777);
     }
 

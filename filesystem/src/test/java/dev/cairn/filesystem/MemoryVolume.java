@@ -117,7 +117,7 @@ final class MemoryVolume {
                 MemorySegment.copy(data, 0, buffer, java.lang.foreign.ValueLayout.JAVA_BYTE, 0, data.length);
                 io.write(plan, buffer);
                 beforeFinish.run();
-                if (calling(tx -> fs.finishWrite(tx, plan, now(), true)) == Outcome.DONE) return plan.bytes();
+                if (calling(tx -> fs.finishWrite(tx, plan, now(), KillPriv.BY_MEMBER)) == Outcome.DONE) return plan.bytes();
             } catch (java.io.IOException e) {
                 throw new AssertionError(e);
             } finally {
@@ -183,7 +183,7 @@ final class MemoryVolume {
             plan.release();
             while (done < end) {
                 long at = done;
-                done += calling(tx -> fs.copyHole(tx, to, toOffset + at, end - at, now(), true));
+                done += calling(tx -> fs.copyHole(tx, to, toOffset + at, end - at, now(), KillPriv.BY_MEMBER));
             }
         }
         return done;

@@ -3,6 +3,7 @@ package dev.cairn.fuse;
 import static dev.cairn.fuse.FuseProtocol.*;
 
 import dev.cairn.filesystem.FileSystem;
+import dev.cairn.filesystem.KillPriv;
 import dev.cairn.filesystem.OperationKind;
 import dev.cairn.filesystem.Outcome;
 import dev.cairn.filesystem.Time;
@@ -17,7 +18,7 @@ import org.slf4j.LoggerFactory;
 /// One kernel request on its way from its bytes to its reply, and the operation that the coordinator runs for it. Used
 /// again and again. Three things are told apart from what is here: the bytes ([RequestSlot]), the threads ([RequestRun]),
 /// and requests that move file data ([DataRequest]).
-final class FuseRequest extends DataRequest {
+final class FuseRequest extends DataRequest implements KillPriv {
     private static final Logger log = LoggerFactory.getLogger(FuseRequest.class);
 
     private final Coordinator.Commit commit = new Coordinator.Commit(this::committed);
@@ -267,7 +268,7 @@ final class FuseRequest extends DataRequest {
                         Math.min(Integer.toUnsignedLong(argU32(IO_SIZE)), InitNegotiation.IO_BYTES_MAX), plan);
                 case PLAN_WRITE -> outcome = session.fileSystem.planWrite(tx, toNode, toOffset + progress,
                         partEnd - progress, plan);
-                case FINISH_WRITE -> outcome = session.fileSystem.finishWrite(tx, plan, now, killPriv);
+                case FINISH_WRITE -> outcome = session.fileSystem.finishWrite(tx, plan, now, killPriv ? this : null);
                 case ABANDON_WRITE -> session.fileSystem.abandonWrite(tx, plan);
                 case PLAN_ZERO -> {
                     if (opcode == FALLOCATE)
@@ -277,7 +278,7 @@ final class FuseRequest extends DataRequest {
                 case PLAN_COPY -> session.fileSystem.planCopy(tx, node, fromOffset + progress, toBytes - progress,
                         payload.byteSize(), plan);
                 case COPY_HOLE -> stepBytes = session.fileSystem.copyHole(tx, toNode, toOffset + progress,
-                        partEnd - progress, now, killPriv);
+                        partEnd - progress, now, killPriv ? this : null);
                 case NOTE_ACCESS -> session.fileSystem.noteAccess(tx, node, now);
                 case COMMIT -> throw new IllegalStateException("a commit is not an operation");
             }
@@ -322,6 +323,12 @@ final class FuseRequest extends DataRequest {
     void unexpected(Throwable e) {
         session.metrics.unexpectedFailure();
         log.error("{} of inode {} failed unexpectedly, it is answered with EIO", FuseProtocol.name(opcode), node, e);
+    }
+
+    /// The kernel does not say all groups of a caller. Its process knows; when it has gone nobody waits for the answer.
+    @Override
+    public boolean isMember(int group) {
+        return uid == 0 || gid == group || Groups.ofProcess(pid).contains(Integer.toUnsignedLong(group));
     }
 
     private static Time now() {

@@ -188,7 +188,7 @@ final class RequestDecoder {
                 time(r, valid, FATTR_ATIME, FATTR_ATIME_NOW, SETATTR_ATIME, SETATTR_ATIME_NSEC),
                 time(r, valid, FATTR_MTIME, FATTR_MTIME_NOW, SETATTR_MTIME, SETATTR_MTIME_NSEC),
                 time(r, valid, FATTR_CTIME, 0, SETATTR_CTIME, SETATTR_CTIME_NSEC),
-                emptyChown || (valid & FATTR_KILL_SUIDGID) != 0);
+                emptyChown || (valid & FATTR_KILL_SUIDGID) != 0 ? r : null);
         r.outcome = fs.setattr(tx, r.node, change, r.now);
         if (r.outcome == Outcome.AGAIN) return;
         var inode = fs.getattr(tx, r.node);

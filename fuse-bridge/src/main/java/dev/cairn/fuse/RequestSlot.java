@@ -45,7 +45,7 @@ abstract class RequestSlot extends Operation implements DirectorySink {
     ReplyLine line;
 
     private long unique;
-    int opcode, uid, gid;
+    int opcode, uid, gid, pid;
     long node;
     /// The header is at `in` from here; arguments are after it, to the end.
     private long inAt = IN_AT;
@@ -115,6 +115,7 @@ abstract class RequestSlot extends Operation implements DirectorySink {
         node = in.get(U64, inAt + IN_NODE);
         uid = in.get(U32, inAt + IN_UID);
         gid = in.get(U32, inAt + IN_GID);
+        pid = in.get(U32, inAt + IN_PID);
         argumentsAt = inAt + IN_HEADER_BYTES;
         end = inAt + bytes - 8L * Short.toUnsignedInt(in.get(U16, inAt + IN_EXTENSIONS));
         return in.get(U32, inAt + IN_LEN) == bytes && end >= argumentsAt;

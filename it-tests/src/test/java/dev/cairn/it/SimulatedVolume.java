@@ -254,7 +254,7 @@ final class SimulatedVolume implements AutoCloseable {
                 var part = arena.allocate(plan.bytes(), 4096);
                 MemorySegment.copy(bytes, from, part, ValueLayout.JAVA_BYTE, 0, (int) plan.bytes());
                 io.write(plan, part);
-                if (run(Operation.Hold.MODIFY, tx -> files.finishWrite(tx, plan, now(), false)) == Outcome.DONE)
+                if (run(Operation.Hold.MODIFY, tx -> files.finishWrite(tx, plan, now(), null)) == Outcome.DONE)
                     done += (int) plan.bytes();
             }
         } catch (IOException e) {
