@@ -150,12 +150,13 @@ public final class MountShare {
     /// extents. Out of this mount's hands from now on.
     public List<Extent> takeDataSurplus() {
         long surplus = dataSurplus();
+        if (dataWanted) roomAhead.giveAll(data::add);
         dataWanted = false;
         return surplus > 0 ? data.take(surplus, SURPLUS_EXTENTS_MAX) : List.of();
     }
 
     private long dataSurplus() {
-        if (dataWanted) return data.blocks() - dataLowMark;
+        if (dataWanted) return dataBlocks() - dataLowMark;
         return data.blocks() > 2 * dataTarget ? data.blocks() - dataTarget : 0;
     }
 

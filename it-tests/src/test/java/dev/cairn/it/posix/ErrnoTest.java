@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 /// | error | where |
 /// | --- | --- |
 /// | EACCES (search), ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EFAULT, EBADF | here, for every call |
-/// | EROFS | `MountOptionsTest`, for every call |
+/// | EROFS | the kernel refuses every change of a mount with `ro` |
 /// | EBUSY, ETXTBSY, ENXIO, ESPIPE, EXDEV, EINVAL of flags | here |
 /// | EFBIG and SIGXFSZ, SIGBUS, locks, appends of several processes | [ProcessTest] |
 /// | EACCES, EPERM by modes, owners and the sticky bit | [ModeTest], [OwnerTest], [TimesTest], [RemoveTest], [RenameTest], … |
