@@ -1,7 +1,9 @@
 package dev.cairn.node;
 
+import com.sun.management.ThreadMXBean;
 import dev.cairn.proto.Space;
 import dev.cairn.proto.SpaceReport;
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.binder.jvm.ClassLoaderMetrics;
@@ -11,6 +13,7 @@ import io.micrometer.core.instrument.binder.jvm.JvmThreadMetrics;
 import io.micrometer.core.instrument.binder.system.FileDescriptorMetrics;
 import io.micrometer.core.instrument.binder.system.ProcessorMetrics;
 import io.micrometer.core.instrument.binder.system.UptimeMetrics;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.function.ToLongFunction;
 
@@ -50,6 +53,14 @@ final class NodeMetrics {
         new UptimeMetrics().bindTo(meters);
         new FileDescriptorMetrics().bindTo(meters);
         bindGc(meters);
+        allocated(meters);
+    }
+
+    // What it-tests/bench/allocation.sh divides by the number of operations.
+    private static void allocated(MeterRegistry meters) {
+        if (!(ManagementFactory.getThreadMXBean() instanceof ThreadMXBean threads)) return;
+        FunctionCounter.builder("cairn.allocated.bytes", threads, ThreadMXBean::getTotalThreadAllocatedBytes)
+                .description("Heap allocated by all threads since the start").register(meters);
     }
 
     // It lives as long as the process does: its listener ends with the JVM.

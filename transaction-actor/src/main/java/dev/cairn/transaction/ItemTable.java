@@ -1,6 +1,6 @@
 package dev.cairn.transaction;
 
-import java.util.Map;
+import java.util.Iterator;
 import java.util.TreeMap;
 
 /// Dirty items in key order, with what they cost. Changed by one thread at a time; once frozen, read by any.
@@ -10,6 +10,7 @@ final class ItemTable {
     private static final int HEAP_BYTES_PER_ITEM = 144;
 
     private final TreeMap<Key, Item> items = new TreeMap<>();
+    private int changes;
     private long bytesInRun;
     private long valueBytes;
 
@@ -20,6 +21,7 @@ final class ItemTable {
     /// @return what was there before, for [#restore]; null when nothing
     Item put(Item item) {
         var before = items.put(item.key(), item);
+        changes++;
         count(item, 1);
         if (before != null) count(before, -1);
         return before;
@@ -28,6 +30,7 @@ final class ItemTable {
     /// Undoes a [#put] of `key` that had replaced `before`.
     void restore(Key key, Item before) {
         var undone = before == null ? items.remove(key) : items.put(key, before);
+        changes++;
         count(undone, -1);
         if (before != null) count(before, 1);
     }
@@ -38,12 +41,14 @@ final class ItemTable {
         bytesInRun += (long) sign * Item.bytesInRun(value);
     }
 
-    Map.Entry<Key, Item> ceiling(Key key) {
-        return items.ceilingEntry(key);
+    /// From `first` on, until the table is changed ([#changes]).
+    Iterator<Item> from(Key first, boolean inclusive) {
+        return items.tailMap(first, inclusive).values().iterator();
     }
 
-    Map.Entry<Key, Item> higher(Key key) {
-        return items.higherEntry(key);
+    /// Grows with every change.
+    int changes() {
+        return changes;
     }
 
     /// In key order. Only for a table that is not changed any more.

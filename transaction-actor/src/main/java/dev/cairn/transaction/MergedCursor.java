@@ -1,15 +1,17 @@
 package dev.cairn.transaction;
 
 import dev.cairn.transaction.run.RunCursor;
-import java.util.Map;
+import java.util.Iterator;
 
 /// Live items of a key range: the mount's dirty tables, newest first, laid over the committed runs.
 ///
-/// The tables are looked up anew at each step and not iterated, because an operation may change the newest one while it
-/// walks (a truncate deletes the extents it finds).
+/// An operation may change the newest table while it walks (a truncate deletes the extents it finds): then that table is
+/// looked up anew at the next step, and iterated otherwise.
 final class MergedCursor implements Cursor {
     private final ItemTable[] tables;
     private final Item[] heads;
+    private final Iterator<Item>[] iterators;
+    private final int[] changes;
     private final RunCursor runs;
     private final Key last;
     private boolean runsDone;
@@ -18,9 +20,12 @@ final class MergedCursor implements Cursor {
     private Item current;
 
     /// @param tables newest first; nulls are left out
+    @SuppressWarnings({"unchecked", "rawtypes"})
     MergedCursor(ItemTable[] tables, RunCursor runs, Key first, Key last) {
         this.tables = tables;
         this.heads = new Item[tables.length];
+        this.iterators = new Iterator[tables.length];
+        this.changes = new int[tables.length];
         this.runs = runs;
         this.last = last;
         this.position = first;
@@ -38,7 +43,7 @@ final class MergedCursor implements Cursor {
         Item best = null;
         for (int n = 0; n < tables.length; n++) {
             if (tables[n] == null) continue;
-            heads[n] = item(started ? tables[n].higher(position) : tables[n].ceiling(position));
+            step(n);
             if (heads[n] != null && (best == null || heads[n].key().compareTo(best.key()) < 0)) best = heads[n];
         }
         // The runs stand at the first key not yet passed; they step on only when that key has been.
@@ -51,8 +56,19 @@ final class MergedCursor implements Cursor {
         return true;
     }
 
-    private static Item item(Map.Entry<Key, Item> entry) {
-        return entry == null ? null : entry.getValue();
+    // To the table's first item that has not been passed.
+    private void step(int n) {
+        if (iterators[n] == null || changes[n] != tables[n].changes()) {
+            changes[n] = tables[n].changes();
+            iterators[n] = tables[n].from(position, !started);
+            heads[n] = next(n);
+        } else if (heads[n] != null && heads[n].key().compareTo(position) <= 0) {
+            heads[n] = next(n);
+        }
+    }
+
+    private Item next(int n) {
+        return iterators[n].hasNext() ? iterators[n].next() : null;
     }
 
     @Override
