@@ -3,8 +3,12 @@ package dev.cairn.node;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -45,6 +49,11 @@ public final class NodeTraining {
             var file = Files.writeString(sub.resolve("file" + i), "content");
             Files.readString(file);
             Files.move(file, dir.resolve("moved" + i));
+            // The way through server and journal is the longest there is, and the first fsyncs are waited for as the later ones are.
+            try (var synced = FileChannel.open(dir.resolve("moved" + i), StandardOpenOption.WRITE)) {
+                synced.write(ByteBuffer.wrap("synced".getBytes(StandardCharsets.US_ASCII)));
+                synced.force(true);
+            }
         }
         try (var list = Files.list(dir)) {
             for (var file : list.toList()) if (Files.isRegularFile(file)) Files.delete(file);

@@ -226,7 +226,16 @@ final class FrontLane implements AutoCloseable {
     /// What has not been handed on stays in the front log, for the next [#recover].
     @Override
     public synchronized void close() throws IOException {
-        if (failure == null) failure = new JournalException("the journal is closed");
-        log.close();
+        try {
+            if (failure == null && handedOn == log.last() && handedOn > 0) sayDone();
+        } finally {
+            if (failure == null) failure = new JournalException("the journal is closed");
+            log.close();
+        }
+    }
+
+    // After a clean end nothing of it is needed, and damage to it is none.
+    private void sayDone() throws IOException {
+        log.append(JournalEntry.newBuilder().setAppend(JournalAppend.getDefaultInstance()).build(), log.last());
     }
 }

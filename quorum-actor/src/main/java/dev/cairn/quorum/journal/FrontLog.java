@@ -6,6 +6,7 @@ import dev.cairn.proto.JournalEntry;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -156,6 +157,18 @@ final class FrontLog implements AutoCloseable {
         crc.update(bytes.slice(at, CHECKSUM_AT));
         crc.update(bytes.slice(at + HEADER_BYTES, length));
         return (int) crc.getValue();
+    }
+
+    /// Several slots have no front log: what a single one has left behind must be in Ratis' log before there are more.
+    ///
+    /// @throws JournalException when it may not be
+    static void requireEmpty(Path directory) throws IOException {
+        if (!Files.exists(directory.resolve("front-0"))) return;
+        try (var log = new FrontLog(directory)) {
+            if (log.found.stream().anyMatch(one -> one.entry.getAppend().getEventsCount() > 0)) throw new JournalException(
+                    "the journal in %s was last used by a single slot that did not end cleanly. Start and stop it as one once more"
+                            .formatted(directory));
+        }
     }
 
     /// What Ratis' log may have lacked when this was opened, oldest first; told once.

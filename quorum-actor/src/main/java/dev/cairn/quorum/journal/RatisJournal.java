@@ -106,6 +106,7 @@ public final class RatisJournal implements AutoCloseable {
             probe();
             var raft = settings.directory.resolve("raft");
             acknowledged = settings.single() ? new AcknowledgedIndex(settings.directory.resolve("acknowledged")) : null;
+            if (!settings.single()) FrontLog.requireEmpty(settings.directory);
             FrontLane lane = null;
             try {
                 var group = settings.group();
@@ -113,7 +114,10 @@ public final class RatisJournal implements AutoCloseable {
                         acknowledged == null ? -1 : acknowledged.read());
                 lane = settings.single() ? new FrontLane(settings.directory, RatisJournal.this::toRatis, e -> fail(this, e)) : null;
                 front = lane;
-                ready = front == null ? leading : leading.thenCompose(_ -> front.recover(state));
+                ready = front == null ? leading : leading.thenCompose(_ -> front.recover(state))
+                        .whenComplete((_, e) -> {
+                            if (e != null) fail(this, e);
+                        });
                 server = RaftServer.newBuilder().setServerId(self).setGroup(group)
                         .setOption(RaftStorage.StartupOption.RECOVER)
                         .setProperties(JournalTuning.properties(raft, settings))
