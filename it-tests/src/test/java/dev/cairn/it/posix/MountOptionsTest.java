@@ -1,0 +1,150 @@
+package dev.cairn.it.posix;
+
+import static dev.cairn.it.posix.Linux.*;
+import static dev.cairn.it.posix.PosixTest.ok;
+import static dev.cairn.it.posix.PosixTest.refused;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.cairn.it.TestVolume;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// What `acl`, `noacl` and `ro` of `cairn mount` make of the same volume.
+class MountOptionsTest {
+    private static final String ACCESS = "system.posix_acl_access", DEFAULT = "system.posix_acl_default";
+
+    private final Posix root = Posix.SELF;
+    private Path dir, mount;
+
+    @BeforeEach
+    void aVolume() throws IOException {
+        Assumptions.assumeTrue(Posix.isRoot(), "needs root");
+        Assumptions.assumeTrue(System.getProperty("cairn.posix.dir") == null, "is about mounts of Cairn");
+        dir = Files.createTempDirectory("cairn-it-");
+        mount = Files.createDirectories(dir.resolve("mount"));
+        ok(root.chmod(dir.toString(), 0711));
+        for (var device : new String[] {"meta", "data"})
+            try (var file = new RandomAccessFile(dir.resolve(device).toFile(), "rw")) {
+                file.setLength(256 << 20);
+            }
+        int port;
+        try (var free = new ServerSocket(0)) {
+            port = free.getLocalPort();
+        }
+        cairn("mkfs", "-Q0,127.0.0.1," + port, dir.resolve("meta").toString(), dir.resolve("data").toString());
+    }
+
+    @AfterEach
+    void gone() {
+        if (dir == null) return;
+        TestVolume.cairn("umount", mount.toString());
+        TestVolume.run(Duration.ofSeconds(20), Map.of(), "umount", "-l", mount.toString());
+        TestVolume.run(Duration.ofSeconds(20), Map.of(), "rm", "-rf", dir.toString());
+    }
+
+    private static void cairn(String... arguments) {
+        TestVolume.cairn(arguments).orFail();
+    }
+
+    private void mount(String options) {
+        cairn("mount", "-o", "metadev_path=" + dir.resolve("meta") + ",quorum_slot_nr=0,state=" + dir.resolve("state") + options,
+                dir.resolve("data").toString(), mount.toString());
+    }
+
+    private void umount() {
+        cairn("umount", mount.toString());
+    }
+
+    private String at(String name) {
+        return mount + "/" + name;
+    }
+
+    private void file(String name, int mode) {
+        ok(root.close(ok(root.open(at(name), O_RDWR | O_CREAT | O_EXCL, mode))));
+    }
+
+    @Test
+    void options_say_what_counts_and_what_may_change() {
+        int umask = Posix.umask(0);
+        try {
+            mount("");
+            aclsCount();
+            umount();
+            mount(",noacl");
+            modesAlone();
+            umount();
+            mount(",ro,acl");
+            nothingChanges();
+        } finally {
+            Posix.umask(umask);
+        }
+    }
+
+    private void aclsCount() {
+        file("f", 0600);
+        ok(root.mkdir(at("d"), 0755));
+        ok(root.setxattr(at("f"), ACCESS, AclTest.forAlice(6, 4, 0, 4, 0), 0));
+        ok(root.setxattr(at("d"), DEFAULT, AclTest.forAlice(7, 7, 5, 7, 0), 0));
+        var alice = Posix.as(PosixTest.ALICE, PosixTest.ALICE);
+        ok(alice.access(at("f"), R_OK));
+        assertThat(root.stat(at("f")).permissions()).as("the mask shows as the group's bits").isEqualTo(0640);
+        Posix.umask(077);
+        file("d/f", 0666);
+        assertThat(root.stat(at("d/f")).permissions()).as("the default ACL takes the umask's place").isEqualTo(0660);
+        Posix.umask(0);
+    }
+
+    private void modesAlone() {
+        var alice = Posix.as(PosixTest.ALICE, PosixTest.ALICE);
+        for (var name : new String[] {ACCESS, DEFAULT}) {
+            refused(EOPNOTSUPP, root.setxattr(at("d"), name, AclTest.forAlice(7, 7, 5, 7, 0), 0));
+            refused(EOPNOTSUPP, root.getxattr(at("d"), name, 100));
+            refused(EOPNOTSUPP, root.removexattr(at("d"), name));
+        }
+        var setfacl = TestVolume.run(Duration.ofSeconds(10), Map.of(), "setfacl", "-m", "u:1:r", at("f"));
+        if (setfacl.code() != 127) assertThat(setfacl.err()).contains("Operation not supported");
+        assertThat(root.listxattr(at("f"))).isEmpty();
+        refused(EACCES, alice.access(at("f"), R_OK));
+        assertThat(root.stat(at("f")).permissions()).isEqualTo(0640);
+        Posix.umask(027);
+        file("d/g", 0666);
+        ok(root.mkdir(at("d/e"), 0777));
+        assertThat(root.stat(at("d/g")).permissions()).as("the umask, and no default ACL").isEqualTo(0640);
+        assertThat(root.stat(at("d/e")).permissions()).isEqualTo(0750);
+        Posix.umask(0);
+    }
+
+    private void nothingChanges() {
+        var alice = Posix.as(PosixTest.ALICE, PosixTest.ALICE);
+        ok(alice.access(at("f"), R_OK));
+        assertThat(root.getxattr(at("d"), DEFAULT)).as("ACLs are there again").isEqualTo(AclTest.forAlice(7, 7, 5, 7, 0));
+        var wrong = new ArrayList<String>();
+        ErrnoTest.changes(at("f")).forEach((name, call) -> {
+            // What is not there, what is, and a directory: whatever else a call might say comes after.
+            var path = switch (name) {
+                case "open to create", "mkdir", "mkfifo", "mknod", "symlink", "link to", "rename to" -> at("new");
+                case "rmdir" -> at("d/e");
+                default -> at("d/g");
+            };
+            var answer = answer(call.of(root, path));
+            if (!answer.equals("EROFS")) wrong.add(name + " answers " + answer);
+        });
+        assertThat(wrong).isEmpty();
+        refused(EROFS, root.access(at("f"), W_OK));
+        int fd = ok(root.open(at("f"), O_RDONLY, 0));
+        refused(EROFS, root.fchmod(fd, 0777));
+        refused(EROFS, root.fchown(fd, 1, 1));
+        ok(root.close(fd));
+        assertThat(new java.util.TreeSet<>(java.util.List.of(mount.toFile().list()))).containsExactly("d", "f");
+    }
+}
