@@ -86,7 +86,7 @@ final class LocalMount {
             var fileSystem = new FileSystem(mount.preallocation());
             var formatted = new CompletableFuture<Void>();
             client.submit(new MakeRoot(fileSystem, formatted));
-            await(formatted, REGISTERED_WITHIN, () -> "the volume's root directory cannot be read from " + source + ", the log says which block");
+            await(formatted, REGISTERED_WITHIN, () -> "the volume's root directory cannot be read from " + devices.metadata().name() + ", the log says which block");
             // A new volume's root shows in the index from the start; in every other there is nothing to commit.
             var committed = new CompletableFuture<Void>();
             client.submit(new Coordinator.Commit(errno -> finish(committed, errno)));
