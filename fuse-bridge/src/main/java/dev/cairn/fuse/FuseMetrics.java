@@ -58,8 +58,9 @@ final class FuseMetrics {
     }
 
     void ended(int opcode, long nanoseconds) {
-        ended.increment();
         timer(opcode).record(nanoseconds, TimeUnit.NANOSECONDS);
+        // In this order: what is no longer in flight has been counted by opcode.
+        ended.increment();
     }
 
     void read(long bytes) {

@@ -35,7 +35,8 @@ def data(top, step):
 def xattrs(top, _):
     n = 0
     while True:
-        path = "%s/%d" % (top, n)
+        # Never one that is there: replacing values would make room again.
+        path = "%s/%d.%d" % (top, os.getpid(), n)
         os.close(opened(path))
         for k in range(4):
             os.setxattr(path, "user.%d" % k, os.urandom(65535))

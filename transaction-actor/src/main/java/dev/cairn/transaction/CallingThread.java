@@ -18,9 +18,9 @@ import org.apache.pekko.dispatch.ExecutorServiceFactory;
 /// Only within [#run]: a thread that merely tells (a timer, a Pekko dispatcher) has its message run by a thread of this
 /// executor's own. The same for an actor that blocks (one that fsyncs a journal), unless the thread has come by
 /// [#runWaiting], which says that nobody waits for its return: so a commit goes from its flush through the server and its
-/// journal and back to the mount without waking another thread. A sender that finds the mailbox already running elsewhere returns at once; its message is run by the
-/// thread inside. So that this thread gets back to its own work under load, it passes the mailbox on to an own thread
-/// of the executor after [#BATCHES_MAX] messages.
+/// journal and back to the mount without waking another thread. A sender that finds the mailbox already running elsewhere
+/// returns at once; its message is run by the thread inside. So that this thread gets back to its own work under load, it
+/// passes the mailbox on to an own thread of the executor after [#BATCHES_MAX] messages.
 public final class CallingThread {
     /// Few, because the caller's own reply may be waiting for its return; more than one, because a hand-over costs a wake-up.
     static final int BATCHES_MAX = 16;
@@ -66,6 +66,8 @@ public final class CallingThread {
                 }
             } finally {
                 inside = false;
+                // After a batch that has thrown: a mailbox that is not run would never be scheduled again.
+                while (!batches.isEmpty()) owners.poll().handOver(batches.poll());
             }
         }
 

@@ -10,9 +10,11 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
+import java.time.Duration;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -28,6 +30,7 @@ import org.junit.jupiter.api.Test;
 class RequestCountTest extends PosixTest {
     private static final Pattern COUNT = Pattern.compile(
             "(?m)^cairn_fuse_requests_seconds_count\\{.*opcode=\"(\\w+)\".*} ([0-9.E]+)$");
+    private static final Pattern IN_FLIGHT = Pattern.compile("(?m)^cairn_fuse_requests_in_flight\\{.*} ([0-9.E-]+)$");
     private static final HttpClient HTTP = HttpClient.newHttpClient();
 
     private interface Calls { void make(); }
@@ -146,14 +149,21 @@ class RequestCountTest extends PosixTest {
         return made;
     }
 
+    // A request is counted after its answer, which may have woken us first: so they are read once none has been seen in flight.
     private static Map<String, Long> counts() {
+        Awaitility.await().atMost(Duration.ofSeconds(20)).pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(5)).until(
+                () -> IN_FLIGHT.matcher(metrics()).results().allMatch(found -> Double.parseDouble(found.group(1)) == 0));
+        var text = metrics();
+        var counts = new TreeMap<String, Long>();
+        COUNT.matcher(text).results().forEach(found -> counts.merge(found.group(1), (long) Double.parseDouble(found.group(2)), Long::sum));
+        return counts;
+    }
+
+    private static String metrics() {
         try {
             var port = Files.readString(VolumeUnderTest.volume().state.resolve("http.port")).trim();
-            var text = HTTP.send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/metrics")).build(),
+            return HTTP.send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/metrics")).build(),
                     HttpResponse.BodyHandlers.ofString()).body();
-            var counts = new TreeMap<String, Long>();
-            COUNT.matcher(text).results().forEach(found -> counts.merge(found.group(1), (long) Double.parseDouble(found.group(2)), Long::sum));
-            return counts;
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         } catch (InterruptedException e) {
