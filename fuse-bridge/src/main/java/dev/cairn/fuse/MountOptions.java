@@ -2,7 +2,8 @@ package dev.cairn.fuse;
 
 /// What a mount(8) says about a mount of ours. `default_permissions` is not among them: the kernel always checks modes.
 ///
-/// @param source     what `df` and /proc/self/mounts show as the device, e.g. the metadata device's path
+/// @param source     what `df` and /proc/self/mounts show as the device, e.g. the data device's path: what fstab names,
+///                   so that `mount -a` knows it again
 /// @param allowOther others than the mounting user may use it. Root's mounts always should; an ordinary user's need
 ///                   `user_allow_other` in /etc/fuse.conf
 /// @param noAtime    reading leaves access times alone

@@ -92,9 +92,7 @@ final class LocalMount {
             client.submit(new Coordinator.Commit(errno -> finish(committed, errno)));
             await(committed, REGISTERED_WITHIN, () -> "the volume cannot be written");
             var made = new CompletableFuture<LocalMount>();
-            var settings = new FuseSession.Settings(mount.dir(), MountOptions.of(source).readOnly(mount.readOnly()).allowOther(mount.allowOther())
-                    .acl(mount.acl()).noSuid(mount.flags().contains(NodeConfig.MountFlag.NOSUID)).noDev(mount.flags().contains(NodeConfig.MountFlag.NODEV))
-                    .noExec(mount.flags().contains(NodeConfig.MountFlag.NOEXEC)).noAtime(mount.flags().contains(NodeConfig.MountFlag.NOATIME)),
+            var settings = new FuseSession.Settings(mount.dir(), mountOptions(mount, source),
                     CachePolicy.singleMount(), mount.transport(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
             var session = FuseSession.start(settings, fileSystem, new DataIo(client.data()), client::submit, meters,
                     _ -> made.thenAccept(self -> self.sessionEnded(onEnd)));
@@ -105,6 +103,13 @@ final class LocalMount {
             client.stop();
             throw e;
         }
+    }
+
+    private static MountOptions mountOptions(NodeConfig.Mount mount, String source) {
+        var flags = mount.flags();
+        return MountOptions.of(source).readOnly(mount.readOnly()).allowOther(mount.allowOther()).acl(mount.acl())
+                .noSuid(flags.contains(NodeConfig.MountFlag.NOSUID)).noDev(flags.contains(NodeConfig.MountFlag.NODEV))
+                .noExec(flags.contains(NodeConfig.MountFlag.NOEXEC)).noAtime(flags.contains(NodeConfig.MountFlag.NOATIME));
     }
 
     private static MountListener listener(Path dir, CompletableFuture<Void> registered) {

@@ -3,7 +3,6 @@ package dev.cairn.node.cli;
 import com.typesafe.config.Config;
 import dev.cairn.node.CheckedVolume;
 import dev.cairn.node.NodeConfig;
-import dev.cairn.node.RunningNodes;
 import dev.cairn.node.StateDirectory;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -64,11 +63,8 @@ final class CheckCommand extends StateCommand {
 
     private StateDirectory.Running nodeOf(Path dir) throws IOException {
         if (stateOption != null) return running(state());
-        for (var node : RunningNodes.of(environment().variables()).list()) {
-            var running = node.running();
-            if (running.isPresent() && new NodePort(running.get()).servedMounts().stream().anyMatch(dir::startsWith)) return running.get();
-        }
-        throw new CommandFailure("no node on this machine serves " + dir + "; 'cairn status' shows what is mounted");
+        return running(NodePort.servingAround(environment(), dir).orElseThrow(
+                () -> new CommandFailure("no node on this machine serves " + dir + "; 'cairn status' shows what is mounted")));
     }
 
     private CheckedVolume online(StateDirectory.Running node) throws IOException {

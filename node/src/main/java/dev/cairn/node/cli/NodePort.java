@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.Predicate;
 
 /// Talks to a running node through its admin HTTP. (HttpURLConnection because it starts in a tenth of the time of the
 /// newer client, and a command lives no longer than that.)
@@ -30,9 +31,18 @@ final class NodePort {
 
     /// The node of this user that serves the mount at `dir`.
     static Optional<StateDirectory> serving(Environment environment, Path dir) throws IOException {
+        return serving(environment, dir::equals);
+    }
+
+    /// The node of this user that serves the mount which `path` is in.
+    static Optional<StateDirectory> servingAround(Environment environment, Path path) throws IOException {
+        return serving(environment, path::startsWith);
+    }
+
+    private static Optional<StateDirectory> serving(Environment environment, Predicate<Path> mount) throws IOException {
         for (var node : RunningNodes.of(environment.variables()).list()) {
             var running = node.running();
-            if (running.isPresent() && new NodePort(running.get()).servedMounts().contains(dir)) return Optional.of(node);
+            if (running.isPresent() && new NodePort(running.get()).servedMounts().stream().anyMatch(mount)) return Optional.of(node);
         }
         return Optional.empty();
     }
