@@ -59,11 +59,11 @@ def extents(top, _):
 
 
 def writer(kind, top, step, results):
-    os.makedirs(top, exist_ok=True)
     try:
+        os.makedirs(top, exist_ok=True)
         globals()[kind](top, step)
     except OSError as e:
-        v = os.statvfs(top)
+        v = os.statvfs(os.path.dirname(top))
         free = v.f_bavail if kind == "data" else v.f_ffree
         results.put((None, free) if e.errno == errno.ENOSPC else (str(e), free))
     except BaseException as e:
