@@ -1,5 +1,6 @@
 package dev.cairn.it;
 
+import dev.cairn.block.DeviceException;
 import dev.cairn.block.simulated.Recording;
 import dev.cairn.block.simulated.SimulatedDevice;
 import dev.cairn.filesystem.Caller;
@@ -17,6 +18,7 @@ import dev.cairn.quorum.Decision;
 import dev.cairn.quorum.ServerCore;
 import dev.cairn.quorum.ServerSettings;
 import dev.cairn.quorum.ServerState;
+import dev.cairn.quorum.journal.CarriedData;
 import dev.cairn.transaction.Coordinator;
 import dev.cairn.transaction.Errno;
 import dev.cairn.transaction.LockMode;
@@ -75,6 +77,7 @@ final class SimulatedVolume implements AutoCloseable {
         this.recording = metadata.recording();
         var state = new ServerState();
         past.forEach(state::apply);
+        restoreData(past);
         kit.spawn(server(state), "server");
         mount = mount(incarnation, cacheBytes, dirtyBytes, () -> {});
         io = new DataIo(mount.data());
@@ -86,7 +89,7 @@ final class SimulatedVolume implements AutoCloseable {
 
     private MountClient mount(long incarnation, long cacheBytes, long dirtyBytes, Runnable registered) {
         return MountClient.start(kit.system(), new MountClient.Options(FSID, "node", incarnation, metadata, data, cacheBytes,
-                dirtyBytes, Duration.ofHours(1), 2, new SimpleMeterRegistry(), new MountListener() {
+                dirtyBytes, Duration.ofHours(1), 2, true, new SimpleMeterRegistry(), new MountListener() {
                     @Override
                     public void registered() {
                         registered.run();
@@ -108,6 +111,38 @@ final class SimulatedVolume implements AutoCloseable {
         var idle = mount(1, 1 << 20, 1 << 20, () -> registered.complete(null));
         await(registered);
         return idle;
+    }
+
+    // As the journal does at its start: here it never forgets.
+    private void restoreData(List<ServerEvent> past) {
+        var carried = new CarriedData();
+        for (var event : past) {
+            var said = CarriedData.of(event);
+            if (said != null) carried.add(said);
+        }
+        carried.writeTo(new CarriedData.Device() {
+            @Override
+            public void write(long byteOffset, byte[] bytes) {
+                try (var arena = Arena.ofConfined()) {
+                    data.write(byteOffset, arena.allocate(bytes.length).copyFrom(MemorySegment.ofArray(bytes)));
+                } catch (DeviceException e) {
+                    throw new AssertionError(e);
+                }
+            }
+
+            @Override
+            public void flush() {
+                flushData();
+            }
+        });
+    }
+
+    private void flushData() {
+        try {
+            data.flush();
+        } catch (DeviceException e) {
+            throw new AssertionError(e);
+        }
     }
 
     static SimulatedVolume fresh(long metadataBlocks, long dataBlocks) {
@@ -141,6 +176,10 @@ final class SimulatedVolume implements AutoCloseable {
     }
 
     private void carryOut(Decision decision, Map<Long, ActorRef<ServerProtocol.ToMount>> mounts) throws IOException {
+        for (var event : decision.events()) {
+            var said = CarriedData.of(event);
+            if (said != null && said.getFlushFirst()) flushData();
+        }
         long at = recording.now();
         for (var event : decision.events()) journal.add(new Journalled(at, event));
         for (var send : decision.sends()) {

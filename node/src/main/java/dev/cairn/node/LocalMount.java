@@ -74,7 +74,7 @@ final class LocalMount {
         long latest = System.nanoTime() + REGISTERED_WITHIN.toNanos();
         var client = MountClient.start(quorum.system(), new MountClient.Options(devices.label().fsid(), identity.nodeId(), identity.incarnation(),
                 devices.metadata(), devices.data(), cacheBytes, Math.max(1 << 20, Runtime.getRuntime().maxMemory() / DIRTY_PART_OF_HEAP),
-                COMMIT_INTERVAL, Math.max(4, 2 * cores), meters, listener(mount.dir(), registered)));
+                COMMIT_INTERVAL, Math.max(4, 2 * cores), devices.label().slots().size() == 1, meters, listener(mount.dir(), registered)));
         try {
             // A server that refuses to start will not answer later either.
             while (!registered.isDone() && quorum.status().phase() != ServerStatus.Phase.REFUSED && System.nanoTime() < latest)

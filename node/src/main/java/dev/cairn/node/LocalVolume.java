@@ -16,6 +16,7 @@ import dev.cairn.quorum.QuorumSlot;
 import dev.cairn.quorum.ServerSettings;
 import dev.cairn.quorum.ServerState;
 import dev.cairn.quorum.ServerStatus;
+import dev.cairn.quorum.journal.CarriedData;
 import dev.cairn.quorum.journal.JournalException;
 import dev.cairn.transaction.CommittedItems;
 import io.micrometer.core.instrument.Counter;
@@ -122,6 +123,11 @@ final class LocalVolume implements Volume {
                 } catch (DeviceException e) {
                     throw new UncheckedIOException(e.getMessage(), e);
                 }
+            }
+
+            @Override
+            public CarriedData.Device data() {
+                return new CarriedDataDevice(devices.data());
             }
 
             @Override

@@ -175,7 +175,7 @@ public final class QuorumNode {
     private static RatisJournal openJournal(Settings settings) {
         return RatisJournal.open(new RatisJournal.Settings(settings.journalDirectory, settings.fsid, settings.self,
                 settings.slots.stream().map(slot -> new JournalPeer(slot.number(), slot.address(), slot.journalPort()))
-                        .toList(), JOURNAL_TIMEOUT));
+                        .toList(), JOURNAL_TIMEOUT, settings.devices.data()));
     }
 
     private static String systemName(long fsid) {

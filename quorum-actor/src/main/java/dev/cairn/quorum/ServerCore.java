@@ -258,7 +258,9 @@ public final class ServerCore {
         var log = ServerEvent.LogRecorded.newBuilder().setRid(rid).addAllReplacedInlineRuns(commit.getReplacedInlineRunsList())
                 .addAllDataAllocated(commit.getDataAllocatedList()).addAllDataFreed(commit.getDataFreedList())
                 .addAllDataReturned(commit.getDataReturnedList()).addAllMetadataReturned(commit.getMetadataReturnedList())
-                .setInodesDelta(commit.getInodesDelta());
+                .setInodesDelta(commit.getInodesDelta()).addAllData(commit.getDataList()).setDataFlushed(commit.getDataFlushed())
+                // With several mounts, blocks may change hands while the journal still carries old data for them.
+                .setDataFlushFirst(commit.getDataCount() > 0 && state.mountCount() > 1);
         if (commit.hasRun()) log.setRun(commit.getRun());
         step.emit(ServerEvent.newBuilder().setLogRecorded(log));
         var holder = dev.cairn.allocator.HolderId.mount(rid);

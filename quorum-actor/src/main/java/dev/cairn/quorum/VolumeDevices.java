@@ -1,6 +1,7 @@
 package dev.cairn.quorum;
 
 import dev.cairn.proto.VolumeGeometry;
+import dev.cairn.quorum.journal.CarriedData;
 
 /// The volume's devices, where the server's node has them: what the server has to know of them, and what they have to know
 /// of the server's journal. Both may block on the disk, and throw a RuntimeException that says in words what a device or
@@ -18,6 +19,11 @@ public interface VolumeDevices {
     ///
     /// @throws RuntimeException when a device is smaller than that: nothing may be served then
     void follow(VolumeGeometry geometry);
+
+    /// The data device, for file data that commits carry; null: commits flush.
+    default CarriedData.Device data() {
+        return null;
+    }
 
     /// Devices that are as large as the volume says and stay so: for tests that have none.
     static VolumeDevices fixed(VolumeGeometry geometry) {

@@ -3,6 +3,7 @@ package dev.cairn.transaction;
 import dev.cairn.block.BlockDevice;
 import dev.cairn.block.DeviceException;
 import dev.cairn.block.Extent;
+import dev.cairn.proto.DataPatch;
 import dev.cairn.proto.RunRef;
 import dev.cairn.transaction.run.InlineRun;
 import dev.cairn.transaction.run.RunWriter;
@@ -15,11 +16,22 @@ import java.util.function.Consumer;
 /// The I/O of a commit, on I/O threads: data flushed, run written and flushed, both at once. Only what it hands on has
 /// reached the devices' media; only then may the server journal it.
 ///
+/// A small commit may carry its data instead of flushing it, where the journal is a single slot's: then the journal's own
+/// flush makes the data durable together with the commit, and what the device's cache loses is written again before the
+/// volume is used (`CarriedData` in the journal's package has the rule and why it is right).
+///
 /// History that goes wrong with another order: the journal has the commit, the power goes, and the run's blocks or the file's
 /// data were still in a device's cache.
 final class CommitWriter {
     /// What came of it. Exactly one of `error` and success; `run` is null when the transaction has no items.
-    record Written(RunRef run, Exception error, boolean dataLost) {}
+    ///
+    /// @param data        what the commit has to carry of the file data, since it was not flushed
+    /// @param dataFlushed everything written to the data device before is durable
+    record Written(RunRef run, List<DataPatch> data, boolean dataFlushed, Exception error, boolean dataLost) {
+        static Written failed(Throwable error, boolean dataLost) {
+            return new Written(null, List.of(), false, cause(error), dataLost);
+        }
+    }
 
     private final long fsid;
     private final long rid;
@@ -42,12 +54,14 @@ final class CommitWriter {
             io.execute(() -> then.accept(inlineWritten(transactionSeq, items)));
             return;
         }
-        var dataFlushed = CompletableFuture.runAsync(this::flushData, io);
+        var dataFlushed = CompletableFuture.supplyAsync(this::flushData, io);
         var runWritten = CompletableFuture.supplyAsync(
                 () -> items.isEmpty() ? null : run(transactionSeq, items, space), io);
-        dataFlushed.handle((_, dataError) -> dataError)
-                .thenCombine(runWritten.handle((run, error) -> new Written(run, cause(error), false)), (dataError, written) ->
-                        dataError == null ? written : new Written(null, cause(dataError), true))
+        dataFlushed.handle((flushed, dataError) -> dataError == null ? new Written(null, List.of(), flushed, null, false)
+                : Written.failed(dataError, true)).thenCombine(runWritten.handle((run, error) -> error == null
+                        ? new Written(run, List.of(), false, null, false) : Written.failed(error, false)),
+                (data, run) -> data.error() != null ? data : run.error() != null ? run
+                        : new Written(run.run(), List.of(), data.dataFlushed(), null, false))
                 .thenAccept(then);
     }
 
@@ -60,9 +74,9 @@ final class CommitWriter {
         };
     }
 
-    private void flushData() {
+    private boolean flushData() {
         try {
-            data.flushIfWritten();
+            return data.flushIfWritten();
         } catch (DeviceException e) {
             throw new CompletionException(e);
         }
@@ -74,13 +88,15 @@ final class CommitWriter {
         try {
             run = items.isEmpty() ? null : InlineRun.of(items.inOrder(), transactionSeq, rid);
         } catch (RuntimeException e) {
-            return new Written(null, e, false);
+            return Written.failed(e, false);
         }
+        // Last, since what has been taken is nowhere else.
+        var carried = data.takeRecent();
+        if (carried != null) return new Written(run, carried, false, null, false);
         try {
-            data.flushIfWritten();
-            return new Written(run, null, false);
+            return new Written(run, List.of(), data.flushIfWritten(), null, false);
         } catch (DeviceException | RuntimeException e) {
-            return new Written(null, e, true);
+            return Written.failed(e, true);
         }
     }
 

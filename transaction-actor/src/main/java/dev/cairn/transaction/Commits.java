@@ -142,6 +142,7 @@ final class Commits {
         for (var extent : transaction.dataReferred) commit.addDataAllocated(proto(extent));
         for (var extent : transaction.dataFreed.toList()) commit.addDataFreed(proto(extent));
         for (var extent : transaction.dataReturned) commit.addDataReturned(proto(extent));
+        commit.addAllData(written.data()).setDataFlushed(written.dataFlushed());
         var run = written.run();
         List<Long> replaced = List.of();
         if (run != null) {

@@ -27,9 +27,11 @@ public final class MountClient {
     /// @param dirtyBytesMax   heap for uncommitted items: a commit starts when it is reached, operations wait at twice that
     /// @param commitInterval  the longest time that anything stays uncommitted
     /// @param ioThreads       threads that may block on the devices
+    /// @param carriesData     small commits bring their file data along instead of flushing it: the journal must be able to
+    ///                        write it again after a power loss
     public record Options(long fsid, String nodeId, long nodeIncarnation, BlockDevice metadata, BlockDevice data,
                           long cacheBytesMax, long dirtyBytesMax, Duration commitInterval, int ioThreads,
-                          MeterRegistry meters, MountListener listener) {}
+                          boolean carriesData, MeterRegistry meters, MountListener listener) {}
 
     private final long rid;
     private final ActorRef<Coordinator.Command> coordinator;
@@ -41,7 +43,7 @@ public final class MountClient {
     private MountClient(ActorSystem<?> system, Options options) {
         rid = new SecureRandom().nextLong();
         status = new MountStatus(rid, 0, false, null, null, 0, 0, 0, 0, SpaceReport.getDefaultInstance());
-        data = new TrackedDevice(options.data());
+        data = new TrackedDevice(options.data(), options.carriesData());
         io = Executors.newFixedThreadPool(options.ioThreads(), Thread.ofPlatform().name("cairn-io-", 0).daemon(true).factory());
         background = Executors.newSingleThreadExecutor(
                 Thread.ofPlatform().name("cairn-merge").daemon(true).priority(Thread.MIN_PRIORITY).factory());

@@ -3,7 +3,9 @@ package dev.cairn.transaction;
 import dev.cairn.block.BlockDevice;
 import dev.cairn.block.DeviceException;
 import dev.cairn.block.Extent;
+import dev.cairn.proto.DataPatch;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /// The data device as a mount uses it: knows whether anything was written since the last flush, so that commits of mere
@@ -11,25 +13,58 @@ import java.util.concurrent.atomic.AtomicBoolean;
 final class TrackedDevice implements BlockDevice {
     private final BlockDevice device;
     private final AtomicBoolean written = new AtomicBoolean();
+    /// Null when commits always flush.
+    private final RecentWrites recent;
 
-    TrackedDevice(BlockDevice device) {
+    TrackedDevice(BlockDevice device, boolean carriesData) {
         this.device = device;
+        this.recent = carriesData ? new RecentWrites() : null;
     }
 
     @Override
     public void write(long byteOffset, MemorySegment from) throws DeviceException {
+        if (recent != null) {
+            synchronized (recent) {
+                if (recent.remembers(from.byteSize())) {
+                    device.write(byteOffset, from);
+                    recent.remember(byteOffset, from);
+                    if (!written.get()) written.set(true);
+                    return;
+                }
+            }
+        }
         device.write(byteOffset, from);
         // After the write, so that a flush that began before it does not count for it.
+        if (recent != null) {
+            synchronized (recent) {
+                recent.tooMany();
+            }
+        }
         if (!written.get()) written.set(true);
     }
 
-    void flushIfWritten() throws DeviceException {
-        if (!written.getAndSet(false)) return;
+    /// What a commit has to carry instead of a flush; null when it has to flush.
+    List<DataPatch> takeRecent() {
+        if (recent == null) return null;
+        synchronized (recent) {
+            return recent.take();
+        }
+    }
+
+    /// @return whether everything written before is durable now; false when nothing was written since the last flush
+    boolean flushIfWritten() throws DeviceException {
+        if (!written.getAndSet(false)) return false;
         flush();
+        return true;
     }
 
     @Override
     public void flush() throws DeviceException {
+        if (recent != null) {
+            synchronized (recent) {
+                recent.flushing();
+            }
+        }
         device.flush();
     }
 

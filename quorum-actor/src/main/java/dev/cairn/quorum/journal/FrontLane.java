@@ -1,6 +1,7 @@
 package dev.cairn.quorum.journal;
 
 import dev.cairn.proto.JournalAppend;
+import dev.cairn.proto.JournalCarried;
 import dev.cairn.proto.JournalEntry;
 import dev.cairn.proto.JournalReply;
 import dev.cairn.proto.JournalReply.Outcome;
@@ -32,6 +33,9 @@ import org.slf4j.LoggerFactory;
 /// * Claims and everything that reads the state first wait until all that was acknowledged has been handed on ([#handedOn]).
 /// * After a crash, [#recover] hands on what the front log has and Ratis has not, before anything else happens.
 ///
+/// Commits may carry file data ([CarriedData]). It stays here: only events are handed on. A record is needed until its events
+/// have been handed on *and* its data is on the medium of the data device, which is flushed when more room is wanted.
+///
 /// History that goes wrong without the second rule: an event is acknowledged, the server restarts, claims and replays from
 /// Ratis' state, which has not got it yet; the new server gives the same blocks to somebody else.
 final class FrontLane implements AutoCloseable {
@@ -47,6 +51,7 @@ final class FrontLane implements AutoCloseable {
     private record Awaiting(long number, CompletableFuture<Void> done) {}
 
     private final FrontLog log;
+    private final CarriedData.Device data;
     private final Function<JournalEntry, CompletableFuture<JournalReply>> ratis;
     private final Consumer<Throwable> onFailure;
     private final Map<String, Tail> tails = new HashMap<>();
@@ -54,18 +59,32 @@ final class FrontLane implements AutoCloseable {
     private final List<Awaiting> waiters = new ArrayList<>();
     private int queuedBytes;
     private long handedOn;
+    /// The first record whose data may not be on the medium; 0 when there is none.
+    private long dataPending;
     private boolean handing;
     private boolean gathering;
     private Throwable failure;
 
+    /// @param data      null when nobody has data to carry: what is found is left as it is
     /// @param ratis     submits an entry and answers when it has been applied
     /// @param onFailure hears why this lane, and with it the journal, takes nothing any more
-    FrontLane(Path directory, Function<JournalEntry, CompletableFuture<JournalReply>> ratis, Consumer<Throwable> onFailure)
+    FrontLane(Path directory, CarriedData.Device data, Function<JournalEntry, CompletableFuture<JournalReply>> ratis, Consumer<Throwable> onFailure)
             throws IOException {
         this.log = new FrontLog(directory);
+        this.data = data;
         this.ratis = ratis;
         this.onFailure = onFailure;
         handedOn = log.last();
+    }
+
+    static JournalEntry withoutData(JournalEntry entry) {
+        if (entry.getAppend().getCarriedCount() == 0) return entry;
+        return entry.toBuilder().setAppend(entry.getAppend().toBuilder().clearCarried()).build();
+    }
+
+    static boolean carries(JournalEntry entry) {
+        for (var carried : entry.getAppend().getCarriedList()) if (carried.getDataCount() > 0) return true;
+        return false;
     }
 
     /// Hands on what `state`, which has everything of Ratis' log, lacks.
@@ -73,18 +92,28 @@ final class FrontLane implements AutoCloseable {
         synchronized (this) {
             var acknowledged = log.takeFound();
             if (!acknowledged.isEmpty()) handedOn = acknowledged.getFirst().number() - 1;
+            restoreData(acknowledged);
             for (var found : acknowledged) {
                 var append = found.entry().getAppend();
                 long highest = state.highestSequenceNr(found.entry().getPersistenceId());
                 var lacking = append.getEventsList().stream().filter(event -> event.getSequenceNr() > highest).toList();
                 enqueue(found.number(), found.entry().toBuilder()
-                        .setAppend(append.toBuilder().clearEvents().addAllEvents(lacking)).build());
+                        .setAppend(append.toBuilder().clearEvents().clearCarried().addAllEvents(lacking)).build());
             }
             // The mark of a clean end has no events.
             long missing = queue.stream().filter(one -> one.entry.getAppend().getEventsCount() > 0).count();
             if (missing > 0) LOG.info("{} journal entries were fsynced but not yet in Ratis' log", missing);
         }
         return handedOn();
+    }
+
+    // Before anybody uses the device: no mount is registered before the server has claimed, and that waits for this.
+    private void restoreData(List<FrontLog.Found> acknowledged) {
+        if (data == null) return;
+        var carried = new CarriedData();
+        for (var found : acknowledged) found.entry().getAppend().getCarriedList().forEach(carried::add);
+        if (!carried.isEmpty()) LOG.info("file data that the journal carried is written again");
+        carried.writeTo(data);
     }
 
     /// The writer's claim is on its way: until [#claimed], its stream's appends take the long way.
@@ -98,23 +127,25 @@ final class FrontLane implements AutoCloseable {
 
     /// Blocks for one fsync in the common case. Events only; everything else has to wait for [#handedOn] and go to Ratis.
     CompletableFuture<JournalReply> append(JournalEntry entry) {
+        var append = entry.getAppend();
         synchronized (this) {
             if (failure != null) return CompletableFuture.failedFuture(failure);
+            if (data == null && carries(entry)) return CompletableFuture.failedFuture(
+                    new JournalException("a journal that knows no data device was given file data to carry"));
             var id = entry.getPersistenceId();
-            var append = entry.getAppend();
             var tail = tails.get(id);
             if (tail != null && follows(append, tail) && entry.getSerializedSize() <= FrontLog.ENTRY_BYTES_MAX) {
                 long number;
                 try {
-                    number = log.append(entry, handedOn);
-                } catch (IOException e) {
+                    number = write(entry);
+                } catch (IOException | RuntimeException e) {
                     fail(e);
                     return CompletableFuture.failedFuture(e);
                 }
                 if (number != 0) {
                     long highest = append.getEvents(append.getEventsCount() - 1).getSequenceNr();
                     tails.put(id, new Tail(tail.epoch, highest));
-                    enqueue(number, entry);
+                    enqueue(number, withoutData(entry));
                     if (queuedBytes >= GATHER_BYTES) handOn();
                     else gather();
                     return CompletableFuture.completedFuture(JournalReply.newBuilder().setOutcome(Outcome.DONE)
@@ -122,13 +153,65 @@ final class FrontLane implements AutoCloseable {
                 }
             }
         }
-        return handedOn().thenCompose(_ -> ratis.apply(entry)).thenApply(reply -> {
+        return handedOn().thenCompose(_ -> {
+            flushForRatis(entry);
+            return ratis.apply(withoutData(entry));
+        }).thenApply(reply -> {
             synchronized (this) {
                 tails.computeIfPresent(entry.getPersistenceId(), (_, tail) -> tail.epoch == reply.getEpoch()
                         ? new Tail(tail.epoch, Math.max(tail.highest, reply.getHighestSequenceNr())) : tail);
             }
             return reply;
         });
+    }
+
+    private long write(JournalEntry entry) throws IOException {
+        if (mustFlush(entry)) flushData();
+        for (var carried : entry.getAppend().getCarriedList()) if (carried.getFlushed()) dataPending = 0;
+        long number = log.append(entry, done());
+        if (number == 0 && dataPending != 0) {
+            flushData();
+            number = log.append(entry, done());
+        }
+        if (number != 0 && dataPending == 0 && carries(entry) && !flushesFirst(entry)) dataPending = number;
+        return number;
+    }
+
+    private boolean mustFlush(JournalEntry entry) {
+        return flushesFirst(entry) && (dataPending != 0 || carries(entry));
+    }
+
+    private static boolean flushesFirst(JournalEntry entry) {
+        for (var carried : entry.getAppend().getCarriedList()) if (carried.getFlushFirst()) return true;
+        return false;
+    }
+
+    // Records up to it are needed no more.
+    private long done() {
+        return dataPending == 0 ? handedOn : Math.min(handedOn, dataPending - 1);
+    }
+
+    private void flushData() {
+        data.flush();
+        dataPending = 0;
+    }
+
+    // Ratis' log carries no data, so it is flushed, and a record of its own says so: what the entry allows others to do must
+    // not be undone by data that was carried before it.
+    private synchronized void flushForRatis(JournalEntry entry) {
+        if (!carries(entry) && !(flushesFirst(entry) && dataPending != 0)) return;
+        flushData();
+        var mark = JournalEntry.newBuilder().setAppend(JournalAppend.newBuilder()
+                .addCarried(JournalCarried.newBuilder().setFlushed(true))).build();
+        try {
+            long number = log.append(mark, done());
+            if (number == 0) throw new IOException("the front log has no room");
+            enqueue(number, withoutData(mark));
+            gather();
+        } catch (IOException e) {
+            fail(e);
+            throw new JournalException("the front log could not be written", e);
+        }
     }
 
     /// Whether Ratis' state would take it as new. What it would refuse, or knows already, is for it to say.
@@ -238,6 +321,7 @@ final class FrontLane implements AutoCloseable {
 
     // After a clean end nothing of it is needed, and damage to it is none.
     private void sayDone() throws IOException {
+        if (dataPending != 0) flushData();
         log.append(JournalEntry.newBuilder().setAppend(JournalAppend.getDefaultInstance()).build(), log.last());
     }
 }

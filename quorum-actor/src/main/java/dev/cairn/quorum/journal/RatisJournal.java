@@ -69,7 +69,12 @@ public final class RatisJournal implements AutoCloseable {
     /// @param directory this slot's journal directory; made when it is missing
     /// @param self the slot of this process
     /// @param timeout after which an entry that has not been acknowledged counts as failed (its fate is unknown)
-    public record Settings(Path directory, long fsid, int self, List<JournalPeer> peers, Duration timeout) {
+    /// @param data where file data that the journal carries belongs; null: it carries none
+    public record Settings(Path directory, long fsid, int self, List<JournalPeer> peers, Duration timeout, CarriedData.Device data) {
+        public Settings(Path directory, long fsid, int self, List<JournalPeer> peers, Duration timeout) {
+            this(directory, fsid, self, peers, timeout, null);
+        }
+
         public Settings {
             peers = List.copyOf(peers);
             if (peers.stream().noneMatch(peer -> peer.slot() == self))
@@ -112,7 +117,7 @@ public final class RatisJournal implements AutoCloseable {
                 var group = settings.group();
                 JournalCheck.check(raft.resolve(group.getGroupId().getUuid().toString()),
                         acknowledged == null ? -1 : acknowledged.read());
-                lane = settings.single() ? new FrontLane(settings.directory, RatisJournal.this::toRatis, e -> fail(this, e)) : null;
+                lane = settings.single() ? new FrontLane(settings.directory, settings.data, RatisJournal.this::toRatis, e -> fail(this, e)) : null;
                 front = lane;
                 ready = front == null ? leading : leading.thenCompose(_ -> front.recover(state))
                         .whenComplete((_, e) -> {
@@ -410,7 +415,9 @@ public final class RatisJournal implements AutoCloseable {
     /// With one slot, events are fsynced by the calling thread; see [FrontLane].
     CompletableFuture<JournalReply> submit(JournalEntry entry) {
         var front = peer.front;
-        if (front == null || failure != null || closed) return toRatis(entry);
+        if (front == null && FrontLane.carries(entry)) return CompletableFuture.failedFuture(
+                new JournalException("a journal of several slots was given file data to carry"));
+        if (front == null || failure != null || closed) return toRatis(FrontLane.withoutData(entry));
         return entry.hasAppend() ? front.append(entry).exceptionallyCompose(e -> CompletableFuture.failedFuture(failure != null ? failure : e))
                 : front.handedOn().thenCompose(_ -> toRatis(entry));
     }

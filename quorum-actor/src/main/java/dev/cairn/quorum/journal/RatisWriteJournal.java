@@ -6,6 +6,7 @@ import dev.cairn.proto.JournalDeleteEvents;
 import dev.cairn.proto.JournalEntry;
 import dev.cairn.proto.JournalEvent;
 import dev.cairn.proto.JournalReply;
+import dev.cairn.proto.ServerEvent;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.Optional;
@@ -41,7 +42,7 @@ public final class RatisWriteJournal extends AsyncWriteJournal {
             for (var event : CollectionConverters.asJava(write.payload()))
                 append.addEvents(JournalEvent.newBuilder().setSequenceNr(event.sequenceNr())
                         .setWriterUuid(event.writerUuid()).setTimestamp(event.timestamp())
-                        .setObject(persisted.toBytes(event.payload(), event.manifest())));
+                        .setObject(persisted.toBytes(withoutData(event.payload(), append), event.manifest())));
         }
         int answers = count;
         return future(extension.journal().thenCompose(journal -> {
@@ -54,6 +55,16 @@ public final class RatisWriteJournal extends AsyncWriteJournal {
             for (int i = 0; i < answers; i++) none.add(Optional.empty());
             return none;
         }));
+    }
+
+    /// File data is of use only until the data device is flushed: it stands beside the events, not in them.
+    private static Object withoutData(Object payload, JournalAppend.Builder append) {
+        var carried = payload instanceof ServerEvent event ? CarriedData.of(event) : null;
+        if (carried == null) return payload;
+        append.addCarried(carried);
+        var event = (ServerEvent) payload;
+        return event.hasLogRecorded() ? event.toBuilder().setLogRecorded(event.getLogRecorded().toBuilder()
+                .clearData().clearDataFlushed().clearDataFlushFirst()).build() : event;
     }
 
     /// A refusal fails the whole write, which stops the actor: its view of the world is not the journal's.

@@ -9,14 +9,23 @@ import static dev.cairn.quorum.journal.Journals.submit;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.google.protobuf.ByteString;
+import dev.cairn.proto.DataPatch;
+import dev.cairn.proto.JournalCarried;
+import dev.cairn.proto.JournalEntry;
 import dev.cairn.proto.JournalReply.Outcome;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -120,6 +129,83 @@ class FrontLogTest {
         try (var journal = open(temporary.resolve("journal"))) {
             assertThat(claim(journal).getHighestSequenceNr()).isEqualTo(120);
             assertThat(journal.state().events(ID, 1, 200)).hasSize(120);
+        }
+    }
+
+    /// A data device that remembers what the journal does to it.
+    private static final class Device implements CarriedData.Device {
+        final Map<Long, String> blocks = new HashMap<>();
+        int flushes;
+
+        @Override
+        public void write(long byteOffset, byte[] bytes) {
+            blocks.put(byteOffset, new String(bytes, StandardCharsets.US_ASCII));
+        }
+
+        @Override
+        public void flush() {
+            flushes++;
+        }
+    }
+
+    private static RatisJournal openWith(Path directory, Device device) {
+        return RatisJournal.open(new RatisJournal.Settings(directory, Journals.FSID, 0,
+                List.of(new JournalPeer(0, "127.0.0.1", 0)), Duration.ofSeconds(5), device));
+    }
+
+    private static JournalEntry carrying(JournalEntry entry, boolean flushed, boolean flushFirst, Map<Long, String> data) {
+        var carried = JournalCarried.newBuilder().setFlushed(flushed).setFlushFirst(flushFirst);
+        data.forEach((at, bytes) -> carried.addData(DataPatch.newBuilder().setByteOffset(at).setBytes(ByteString.copyFromUtf8(bytes))));
+        return entry.toBuilder().setAppend(entry.getAppend().toBuilder().addCarried(carried)).build();
+    }
+
+    @Test
+    void carried_data_is_written_again_unless_it_has_been_flushed_since() throws Exception {
+        Path crashed;
+        var before = new Device();
+        try (var journal = openWith(temporary.resolve("journal"), before)) {
+            long epoch = claim(journal).getEpoch();
+            submit(journal, carrying(append(epoch, 1, 1, 10), false, false, Map.of(0L, "old", 8L, "mine")));
+            submit(journal, carrying(append(epoch, 2, 1, 10), true, false, Map.of()));
+            submit(journal, carrying(append(epoch, 3, 1, 10), false, false, Map.of(16L, "before a mount came")));
+            assertThat(before.flushes).isZero();
+            submit(journal, carrying(append(epoch, 4, 1, 10), false, true, Map.of()));
+            assertThat(before.flushes).isEqualTo(1);
+            submit(journal, carrying(append(epoch, 5, 1, 10), false, true, Map.of(24L, "of several mounts")));
+            assertThat(before.flushes).isEqualTo(2);
+            submit(journal, carrying(append(epoch, 6, 1, 10), false, false, Map.of(0L, "newer")));
+            submit(journal, carrying(append(epoch, 7, 1, 10), false, false, Map.of(0L, "newest")));
+            // Handed on or not, the data is needed.
+            journal.caughtUp(ID).join();
+            crashed = crash(temporary.resolve("journal"));
+        }
+        var device = new Device();
+        try (var journal = openWith(crashed, device)) {
+            assertThat(claim(journal).getHighestSequenceNr()).isEqualTo(7);
+            assertThat(device.blocks).isEqualTo(Map.of(0L, "newest"));
+            assertThat(device.flushes).isEqualTo(1);
+            assertThat(journal.state().image().toString()).as("no business of Ratis' log").doesNotContain("newest");
+        }
+        var untouched = new Device();
+        try (var journal = openWith(crashed, untouched)) {
+            claim(journal);
+            assertThat(untouched.blocks).as("after a clean end").isEmpty();
+        }
+    }
+
+    @Test
+    void data_is_flushed_before_its_record_is_overwritten() throws Exception {
+        var device = new Device();
+        try (var journal = openWith(temporary.resolve("journal"), device)) {
+            long epoch = claim(journal).getEpoch();
+            var bytes = "x".repeat(100_000);
+            for (int i = 1; i <= 60; i++)
+                submit(journal, carrying(append(epoch, i, 1, 10), false, false, Map.of((long) i * 4096, bytes)));
+            assertThat(device.flushes).isBetween(1, 4);
+            device.flushes = 0;
+            assertThat(submit(journal, carrying(append(epoch, 61, 1, 1 << 20), false, false, Map.of(0L, "small"))).getOutcome())
+                    .as("events too large for the front log").isEqualTo(Outcome.DONE);
+            assertThat(device.flushes).isEqualTo(1);
         }
     }
 

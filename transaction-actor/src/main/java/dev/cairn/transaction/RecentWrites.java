@@ -1,0 +1,61 @@
+package dev.cairn.transaction;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.UnsafeByteOperations;
+import dev.cairn.proto.DataPatch;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Remembers small writes to the data device, until there are too many of them: a commit can then carry them into the
+/// journal, whose own flush makes them durable, instead of flushing the device before (`CommitWriter`).
+///
+/// Guarded by its own monitor, which a remembered write holds while it goes to the device: so the order of what is
+/// remembered is the order on the device.
+final class RecentWrites {
+    /// What a commit may carry: as much as costs less to write twice than a flush takes.
+    static final int BYTES_MAX = 32 << 10;
+    /// What may be carried before the device is flushed after all: it is written again after a power loss.
+    static final int CARRIED_BYTES_MAX = 1 << 20;
+
+    private List<DataPatch> patches = new ArrayList<>();
+    private int bytes;
+    private boolean tooMany;
+    private long carriedBytes;
+
+    boolean remembers(long length) {
+        return !tooMany && bytes + length <= BYTES_MAX;
+    }
+
+    void remember(long byteOffset, MemorySegment written) {
+        ByteString copy = UnsafeByteOperations.unsafeWrap(written.toArray(ValueLayout.JAVA_BYTE));
+        patches.add(DataPatch.newBuilder().setByteOffset(byteOffset).setBytes(copy).build());
+        bytes += copy.size();
+    }
+
+    /// Something was written that is not remembered: only a flush helps.
+    void tooMany() {
+        tooMany = true;
+        patches = new ArrayList<>();
+        bytes = 0;
+    }
+
+    /// What has been written since the last time; null when only a flush makes it durable.
+    List<DataPatch> take() {
+        if (tooMany || carriedBytes + bytes > CARRIED_BYTES_MAX) return null;
+        var taken = patches;
+        carriedBytes += bytes;
+        patches = new ArrayList<>();
+        bytes = 0;
+        return taken;
+    }
+
+    /// A flush begins: it covers everything written before.
+    void flushing() {
+        tooMany = false;
+        patches = new ArrayList<>();
+        bytes = 0;
+        carriedBytes = 0;
+    }
+}
