@@ -88,7 +88,8 @@ class DeviceFaultTest {
             volume.commit();
             volume.data.failFlushes();
             long lost = volume.create(ROOT, "lost");
-            volume.write(lost, 0, new byte[10_000]);
+            // More than a commit carries into the journal: it has to flush.
+            volume.write(lost, 0, new byte[100_000]);
             assertThatThrownBy(volume::commit).isSameAs(Errno.EIO.failure());
             volume.data.heal();
             // The next flush would succeed and mean nothing: this mount promises nothing any more, and says so.
@@ -98,6 +99,24 @@ class DeviceFaultTest {
             try (var again = SimulatedVolume.after(volume.metadata.restart(), volume.data.restart(), volume.journalAt(Long.MAX_VALUE))) {
                 assertThat(again.list(ROOT).keySet()).isEqualTo(java.util.Set.of("kept"));
                 assertThat(again.read(again.list(ROOT).get("kept"))).isEqualTo("kept".getBytes());
+            }
+        }
+    }
+
+    @Test
+    void small_file_data_is_safe_in_the_journal_when_a_later_flush_loses_it() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            long ino = volume.create(ROOT, "small");
+            volume.write(ino, 0, "small".getBytes());
+            volume.data.failFlushes();
+            volume.commit();
+            volume.write(volume.create(ROOT, "large"), 0, new byte[100_000]);
+            assertThatThrownBy(volume::commit).isSameAs(Errno.EIO.failure());
+            volume.data.heal();
+            var lost = volume.data.flushedOnly(volume.data.recording().now());
+            try (var again = SimulatedVolume.after(volume.metadata.restart(), lost, volume.journalAt(Long.MAX_VALUE))) {
+                assertThat(again.list(ROOT).keySet()).isEqualTo(java.util.Set.of("small"));
+                assertThat(again.read(again.list(ROOT).get("small"))).isEqualTo("small".getBytes());
             }
         }
     }

@@ -127,7 +127,7 @@ final class LocalVolume implements Volume {
 
             @Override
             public CarriedData.Device data() {
-                return new CarriedDataDevice(devices.data());
+                return new CarriedDataDevice(devices);
             }
 
             @Override

@@ -36,6 +36,7 @@ final class RecentWrites {
 
     /// Something was written that is not remembered: only a flush helps.
     void tooMany() {
+        if (tooMany) return;
         tooMany = true;
         patches = new ArrayList<>();
         bytes = 0;
