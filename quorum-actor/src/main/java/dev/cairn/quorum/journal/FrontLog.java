@@ -24,7 +24,8 @@ import java.util.zip.CRC32C;
 /// big-endian; their numbers count up by one across both files, so what an earlier round left behind a file's end is told
 /// from records by its number:
 ///
-///      0  u32  magic     "CJFR"
+///      0  u24  magic     "CJF"
+///      3  u8   version   1; files that begin with another one are refused
 ///      4  u32  length    of the entry
 ///      8  u64  number    1, 2, …
 ///     16  u64  handed on every record up to this number was in Ratis' log, fsynced, when this one was written
@@ -38,7 +39,7 @@ final class FrontLog implements AutoCloseable {
     static final int FILE_BYTES = 2 << 20;
     /// Larger entries are not worth a second copy.
     static final int ENTRY_BYTES_MAX = 128 << 10;
-    private static final int MAGIC = 0x434a4652, HEADER_BYTES = 28, CHECKSUM_AT = 24;
+    private static final int MAGIC_AND_VERSION = 0x434a4601, HEADER_BYTES = 28, CHECKSUM_AT = 24;
     private static final int BLOCK_BYTES = 4096, BUFFER_BYTES = ENTRY_BYTES_MAX + 2 * BLOCK_BYTES;
 
     record Found(long number, JournalEntry entry) {}
@@ -103,7 +104,7 @@ final class FrontLog implements AutoCloseable {
         var scans = new Scanned[rings.length];
         long handedOn = 0;
         for (int i = 0; i < rings.length; i++) {
-            scans[i] = scan(rings[i].file);
+            scans[i] = scan(rings[i]);
             rings[i].end = scans[i].end;
             rings[i].last = scans[i].records.isEmpty() ? 0 : scans[i].records.lastKey();
             records.putAll(scans[i].records);
@@ -126,14 +127,15 @@ final class FrontLog implements AutoCloseable {
                 + "%d were acknowledged. Restore it from a backup").formatted(where.path, where.end, n, Math.max(promised, number)));
     }
 
-    private static Scanned scan(FileChannel file) throws IOException {
+    private static Scanned scan(Ring ring) throws IOException {
         var bytes = ByteBuffer.allocate(FILE_BYTES);
-        while (bytes.hasRemaining() && file.read(bytes, bytes.position()) > 0);
+        while (bytes.hasRemaining() && ring.file.read(bytes, bytes.position()) > 0);
         bytes.flip();
+        requireVersion(ring.path, bytes);
         var records = new TreeMap<Long, Found>();
         long expected = 0, handedOn = 0;
         int at = 0;
-        while (bytes.limit() - at >= HEADER_BYTES && bytes.getInt(at) == MAGIC) {
+        while (bytes.limit() - at >= HEADER_BYTES && bytes.getInt(at) == MAGIC_AND_VERSION) {
             int length = bytes.getInt(at + 4);
             long number = bytes.getLong(at + 8);
             if (length < 0 || length > ENTRY_BYTES_MAX || length > bytes.limit() - at - HEADER_BYTES
@@ -150,6 +152,12 @@ final class FrontLog implements AutoCloseable {
             at += HEADER_BYTES + length;
         }
         return new Scanned(records, at, handedOn);
+    }
+
+    private static void requireVersion(Path path, ByteBuffer bytes) {
+        int begin = bytes.limit() < Integer.BYTES ? 0 : bytes.getInt(0);
+        if (begin >>> 8 == MAGIC_AND_VERSION >>> 8 && begin != MAGIC_AND_VERSION) throw new JournalException(
+                "journal log %s has version %d, this Cairn knows %d. Start the Cairn that wrote it".formatted(path, begin & 0xff, MAGIC_AND_VERSION & 0xff));
     }
 
     private static int checksum(ByteBuffer bytes, int at, int length) {
@@ -194,7 +202,7 @@ final class FrontLog implements AutoCloseable {
         var ring = rings[current];
         int at = ring.end % BLOCK_BYTES;
         var record = buffer.duplicate().position(at);
-        record.putInt(MAGIC).putInt(length).putLong(number + 1).putLong(handedOn).putInt(0).put(entry.toByteArray());
+        record.putInt(MAGIC_AND_VERSION).putInt(length).putLong(number + 1).putLong(handedOn).putInt(0).put(entry.toByteArray());
         buffer.putInt(at + CHECKSUM_AT, checksum(buffer, at, length));
         write(ring, at, at + total);
         ring.end += total;

@@ -10,11 +10,7 @@ import dev.cairn.proto.JournalReply;
 import dev.cairn.proto.JournalSnapshot;
 import dev.cairn.proto.PersistedObject;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -28,7 +24,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.ratis.client.RaftClient;
 import org.apache.ratis.protocol.ClientId;
@@ -39,12 +34,8 @@ import org.apache.ratis.protocol.RaftGroup;
 import org.apache.ratis.protocol.RaftGroupId;
 import org.apache.ratis.protocol.RaftPeer;
 import org.apache.ratis.protocol.RaftPeerId;
-import org.apache.ratis.protocol.SnapshotManagementRequest;
 import org.apache.ratis.retry.RetryPolicies;
-import org.apache.ratis.server.RaftServer;
-import org.apache.ratis.server.storage.RaftStorage;
 import org.apache.ratis.util.ExitUtils;
-import org.apache.ratis.util.LifeCycle;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -56,15 +47,9 @@ public final class RatisJournal implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(RatisJournal.class);
     /// So much log may be applied before the state's image replaces it.
     static final long LOG_BYTES_MAX = 8 << 20;
-    /// Or so many entries: what is not in an image is applied again at the next start, 2000 in about a tenth of a second.
-    private static final long LOG_ENTRIES_MAX = 2_000;
-    private static final Duration IMAGE_RETRY = Duration.ofSeconds(10);
     /// One Raft entry; what is larger is a bug of the caller, since snapshots are cut into parts.
     static final int ENTRY_BYTES_MAX = 4 << 20;
-    /// What must be free to begin: the segment that Ratis preallocates, and a little.
-    private static final int PROBE_BYTES = 1_100_000;
     private static final Duration RETRY_AFTER = Duration.ofMillis(20);
-    private static final Duration HAND_ON_AT_CLOSE = Duration.ofSeconds(2);
 
     /// @param directory this slot's journal directory; made when it is missing
     /// @param self the slot of this process
@@ -85,203 +70,15 @@ public final class RatisJournal implements AutoCloseable {
             return peers.size() == 1;
         }
 
+        RaftPeerId selfId() {
+            return RaftPeerId.valueOf(new JournalPeer(self, "", 0).id());
+        }
+
         RaftGroup group() {
             // The volume's id is the group's: a peer that is asked for another volume does not answer.
             var id = RaftGroupId.valueOf(new UUID(0x636169726e4a0000L, fsid));
             return RaftGroup.valueOf(id, peers.stream().map(peer -> RaftPeer.newBuilder().setId(peer.id())
                     .setAddress(peer.host() + ":" + peer.port()).build()).toList());
-        }
-    }
-
-    /// One start of the Raft peer.
-    private final class Peer implements JournalStateMachine.Listener {
-        final JournalState state = new JournalState();
-        final CompletableFuture<Void> leading = new CompletableFuture<>();
-        final AtomicBoolean imaging = new AtomicBoolean();
-        /// Done when it leads and its state has all that was ever acknowledged.
-        final CompletableFuture<Void> ready;
-        final AcknowledgedIndex acknowledged;
-        final FrontLane front;
-        final RaftServer server;
-        volatile boolean closing;
-        final CompletableFuture<Long> stateMachineClosed = new CompletableFuture<>();
-
-        Peer() throws IOException {
-            Files.createDirectories(settings.directory);
-            probe();
-            var raft = settings.directory.resolve("raft");
-            acknowledged = settings.single() ? new AcknowledgedIndex(settings.directory.resolve("acknowledged")) : null;
-            if (!settings.single()) FrontLog.requireEmpty(settings.directory);
-            FrontLane lane = null;
-            try {
-                var group = settings.group();
-                JournalCheck.check(raft.resolve(group.getGroupId().getUuid().toString()),
-                        acknowledged == null ? -1 : acknowledged.read());
-                lane = settings.single() ? new FrontLane(settings.directory, settings.data, RatisJournal.this::toRatis, e -> fail(this, e)) : null;
-                front = lane;
-                ready = front == null ? leading : leading.thenCompose(_ -> front.recover(state))
-                        .whenComplete((_, e) -> {
-                            if (e != null) fail(this, e);
-                        });
-                server = RaftServer.newBuilder().setServerId(self).setGroup(group)
-                        .setOption(RaftStorage.StartupOption.RECOVER)
-                        .setProperties(JournalTuning.properties(raft, settings))
-                        .setStateMachineRegistry(_ -> new JournalStateMachine(state, this)).build();
-            } catch (IOException | RuntimeException e) {
-                if (acknowledged != null) acknowledged.close();
-                if (lane != null) lane.close();
-                throw e;
-            }
-        }
-
-        /// Ratis that cannot write its vote at start neither fails nor tries again: it just never leads.
-        private void probe() throws IOException {
-            var probe = settings.directory.resolve("probe");
-            try (var file = FileChannel.open(probe, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING,
-                    StandardOpenOption.WRITE)) {
-                var buffer = ByteBuffer.allocate(PROBE_BYTES);
-                while (buffer.hasRemaining()) file.write(buffer);
-                file.force(true);
-            } finally {
-                Files.deleteIfExists(probe);
-            }
-        }
-
-        void start() throws IOException {
-            server.start();
-        }
-
-        boolean alive() {
-            try {
-                return server.getLifeCycleState() == LifeCycle.State.RUNNING
-                        && server.getDivision(groupId).getInfo().isAlive();
-            } catch (IOException e) {
-                return false;
-            }
-        }
-
-        @Override
-        public void leaderReady() {
-            leading.complete(null);
-        }
-
-        @Override
-        public void applied(long index) throws IOException {
-            if (acknowledged != null) acknowledged.write(index);
-        }
-
-        @Override
-        public void logFailed(Throwable cause) {
-            fail(this, cause);
-        }
-
-        @Override
-        public void imageFailed(IOException cause) {
-            boolean first = imageTrouble == null;
-            imageTrouble = "the journal's image cannot be written to %s: %s. Its log grows until it can"
-                    .formatted(settings.directory, cause.getMessage());
-            if (first) LOG.error(imageTrouble);
-        }
-
-        @Override
-        public void imageWritten() {
-            imageTrouble = null;
-        }
-
-        /// Asks Ratis for an image, one at a time. Ratis' own trigger would try again at every entry while the disk is full.
-        @Override
-        public void logGrown(long entries, long bytes) {
-            if ((entries >= LOG_ENTRIES_MAX || bytes >= LOG_BYTES_MAX) && imaging.compareAndSet(false, true)) image();
-        }
-
-        private void image() {
-            server.snapshotManagementAsync(SnapshotManagementRequest.newCreate(clientId, self, groupId,
-                    callIds.incrementAndGet(), IMAGE_RETRY.toMillis()))
-                    .whenComplete((reply, e) -> {
-                        if (e == null && reply.isSuccess()) imaging.set(false);
-                        else imageLater();
-                    });
-        }
-
-        // By the clock and not when the log grows: a volume that nobody changes gets well, too. Ratis is asked only when
-        // there is room, because it logs every failure at length.
-        private void imageLater() {
-            CompletableFuture.delayedExecutor(IMAGE_RETRY.toMillis(), TimeUnit.MILLISECONDS).execute(() -> {
-                if (closing || peer != this) return;
-                try {
-                    probe();
-                } catch (IOException e) {
-                    imageFailed(e);
-                    imageLater();
-                    return;
-                }
-                image();
-            });
-        }
-
-        @Override
-        public void closed() {
-            stateMachineClosed.complete(System.nanoTime());
-        }
-
-        @Override
-        public void shutDown() {
-            if (!closing) fail(this, new IOException("the Raft peer has stopped"));
-        }
-
-        void close() {
-            closing = true;
-            closeFront();
-            var closed = CompletableFuture.runAsync(() -> {
-                try {
-                    server.close();
-                } catch (IOException e) {
-                    throw new CompletionException(e);
-                }
-            }, runnable -> Thread.ofPlatform().daemon().name("journal-close").start(runnable));
-            // The log's writer looks only once a second whether it is to stop. Nothing is under way, so it may be woken.
-            while (!closed.isDone()) {
-                try {
-                    closed.get(20, TimeUnit.MILLISECONDS);
-                } catch (TimeoutException e) {
-                    wakeIdleLogWriter();
-                } catch (ExecutionException e) {
-                    LOG.warn("the journal in {} did not close cleanly", settings.directory, e.getCause());
-                } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
-                    return;
-                }
-            }
-            try {
-                if (acknowledged != null) acknowledged.close();
-            } catch (IOException e) {
-                LOG.warn("the journal in {} did not close cleanly", settings.directory, e);
-            }
-        }
-
-        // What it has not handed on is there at the next start: waiting for it only saves that start the work.
-        private void closeFront() {
-            if (front == null) return;
-            try {
-                if (failure == null && ready.isDone()) front.handedOn().get(HAND_ON_AT_CLOSE.toMillis(), TimeUnit.MILLISECONDS);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            } catch (ExecutionException | TimeoutException e) {
-                LOG.debug("the next start hands on what the front log has", e);
-            }
-            try {
-                front.close();
-            } catch (IOException e) {
-                LOG.warn("the front log in {} did not close cleanly", settings.directory, e);
-            }
-        }
-
-        private void wakeIdleLogWriter() {
-            // The log is closed soon after it; woken before that, the writer would complain.
-            if (!stateMachineClosed.isDone() || System.nanoTime() - stateMachineClosed.join() < 100_000_000L) return;
-            var name = self + "@" + groupId + "-SegmentedRaftLogWorker";
-            for (var thread : Thread.getAllStackTraces().keySet())
-                if (thread.getName().equals(name) && thread.getState() == Thread.State.TIMED_WAITING) thread.interrupt();
         }
     }
 
@@ -293,14 +90,13 @@ public final class RatisJournal implements AutoCloseable {
     private final Set<CompletableFuture<RaftClientReply>> underWay = ConcurrentHashMap.newKeySet();
     private final Map<RaftPeerId, RaftClient> clients = new ConcurrentHashMap<>();
     private final Map<String, Long> claims = new ConcurrentHashMap<>();
-    private volatile Peer peer;
+    private volatile SlotPeer peer;
     private volatile JournalException failure;
-    private volatile String imageTrouble;
     private volatile boolean closed;
 
     private RatisJournal(Settings settings) {
         this.settings = settings;
-        this.self = RaftPeerId.valueOf(new JournalPeer(settings.self, "", 0).id());
+        this.self = settings.selfId();
         this.groupId = settings.group().getGroupId();
     }
 
@@ -320,13 +116,12 @@ public final class RatisJournal implements AutoCloseable {
     }
 
     private void start() {
-        Peer starting = null;
+        SlotPeer starting = null;
         try {
-            starting = new Peer();
+            starting = new SlotPeer(settings, this::toRatis, this::fail);
             peer = starting;
             starting.start();
             failure = null;
-            imageTrouble = null;    // of an earlier peer; this one has found room
         } catch (JournalException e) {
             throw e;
         } catch (IOException | RuntimeException e) {
@@ -344,7 +139,7 @@ public final class RatisJournal implements AutoCloseable {
     /// What is wrong, in words for an operator.
     public Optional<String> trouble() {
         var failed = failure;
-        return Optional.ofNullable(failed != null ? failed.getMessage() : imageTrouble);
+        return Optional.ofNullable(failed != null ? failed.getMessage() : peer.imageTrouble());
     }
 
     /// What the journal holds of one writer's stream, for a look without becoming its writer.
@@ -417,7 +212,9 @@ public final class RatisJournal implements AutoCloseable {
         var front = peer.front;
         if (front == null && FrontLane.carries(entry)) return CompletableFuture.failedFuture(
                 new JournalException("a journal of several slots was given file data to carry"));
-        if (front == null || failure != null || closed) return toRatis(FrontLane.withoutData(entry));
+        var failed = failure;
+        if (failed != null || closed) return CompletableFuture.failedFuture(failed != null ? failed : new JournalException("the journal is closed"));
+        if (front == null) return toRatis(FrontLane.withoutData(entry));
         return entry.hasAppend() ? front.append(entry).exceptionallyCompose(e -> CompletableFuture.failedFuture(failure != null ? failure : e))
                 : front.handedOn().thenCompose(_ -> toRatis(entry));
     }
@@ -520,7 +317,7 @@ public final class RatisJournal implements AutoCloseable {
                 .thenCompose(_ -> applied(index, deadline));
     }
 
-    private void fail(Peer failed, Throwable cause) {
+    private void fail(SlotPeer failed, Throwable cause) {
         if (failed != peer || closed) return;
         synchronized (underWay) {
             if (failure != null) return;

@@ -89,7 +89,8 @@ class FrontLogTest {
         for (int at = 0; at < end; at++) {
             flip(file, at);
             assertThatThrownBy(() -> new FrontLog(file.getParent()).close()).as("byte %d", at)
-                    .isInstanceOf(JournalException.class).hasMessageContaining(file.toString());
+                    .isInstanceOf(JournalException.class).hasMessageContaining(file.toString())
+                    .hasMessageContaining(at == 3 ? "version" : "damaged");
             flip(file, at);
         }
         flip(file, end);
