@@ -22,7 +22,7 @@ public final class InlineRun {
     /// @param sorted strictly ascending keys, at least one
     /// @throws IllegalArgumentException when they are none, unsorted, or too many: ask [#fits] first
     public static RunRef of(Iterable<Item> sorted, long runId, long ownerRid) {
-        var columns = new ItemColumns();
+        var columns = new ItemColumns(32, 2048);
         Key first = null, last = null;
         long minSeq = -1, maxSeq = 0, deletions = 0;
         for (var item : sorted) {

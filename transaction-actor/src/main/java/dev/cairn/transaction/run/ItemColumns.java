@@ -2,16 +2,36 @@ package dev.cairn.transaction.run;
 
 import dev.cairn.transaction.Item;
 import dev.cairn.transaction.Key;
+import java.util.Arrays;
 
-/// Items on their way into a data block: the columns of [RunFormat] while they grow.
+/// Items on their way into a data block: the columns of [RunFormat] while they grow. At their largest they take 300 KiB, which
+/// an fsync's few items should not pay for.
 final class ItemColumns {
-    private final byte[] keys = new byte[RunFormat.ITEMS_MAX * Key.BYTES];
-    private final byte[] seqs = new byte[RunFormat.ITEMS_MAX * Long.BYTES];
-    private final byte[] lengths = new byte[RunFormat.ITEMS_MAX * Short.BYTES];
-    private final byte[] values = new byte[RunFormat.RAW_BYTES_MAX];
+    private byte[] keys, seqs, lengths, values;
     /// Where the value of each item ends.
-    private final int[] valueEnds = new int[RunFormat.ITEMS_MAX];
+    private int[] valueEnds;
     private int count;
+
+    /// Begins with room for so much, grows to what [RunFormat] allows for a block.
+    ItemColumns(int items, int valueBytes) {
+        keys = new byte[items * Key.BYTES];
+        seqs = new byte[items * Long.BYTES];
+        lengths = new byte[items * Short.BYTES];
+        valueEnds = new int[items];
+        values = new byte[valueBytes];
+    }
+
+    private void makeRoom(int length) {
+        if (count == valueEnds.length) {
+            int items = Math.min(2 * count, RunFormat.ITEMS_MAX);
+            keys = Arrays.copyOf(keys, items * Key.BYTES);
+            seqs = Arrays.copyOf(seqs, items * Long.BYTES);
+            lengths = Arrays.copyOf(lengths, items * Short.BYTES);
+            valueEnds = Arrays.copyOf(valueEnds, items);
+        }
+        int bytes = valueEnd() + length;
+        if (bytes > values.length) values = Arrays.copyOf(values, Math.min(Math.max(bytes, 2 * values.length), RunFormat.RAW_BYTES_MAX));
+    }
 
     int count() {
         return count;
@@ -33,6 +53,7 @@ final class ItemColumns {
     void add(Key key, long seq, byte[] valueOrNull) {
         int length = valueOrNull == null ? 0 : valueOrNull.length;
         if (length > Item.VALUE_BYTES_MAX) throw new IllegalArgumentException(key + " has a value of " + length + " bytes");
+        makeRoom(length);
         int at = count * Key.BYTES;
         keys[at] = key.zone();
         ItemBlock.U64.set(keys, at + 1, key.first());
@@ -45,6 +66,7 @@ final class ItemColumns {
 
     void add(ItemBlock from, int i) {
         int length = from.valueLength(i);
+        makeRoom(length);
         System.arraycopy(from.raw(), from.keyAt(i), keys, count * Key.BYTES, Key.BYTES);
         System.arraycopy(from.raw(), from.valueStart(i), values, valueEnd(), length);
         added(from.seq(i), length, from.deleted(i));

@@ -16,7 +16,7 @@ import java.util.List;
 public final class RunWriter implements AutoCloseable {
     private final long runId;
     private final BlockOutput output;
-    private final ItemColumns pending = new ItemColumns();
+    private final ItemColumns pending = new ItemColumns(RunFormat.ITEMS_MAX, RunFormat.RAW_BYTES_MAX);
     private final byte[] raw = new byte[RunFormat.RAW_BYTES_MAX];
     private final byte[] compressed = new byte[RunBlocks.LZ4.fastCompressor().maxCompressedLength(RunFormat.RAW_BYTES_MAX)];
     /// How large a payload is likely to fit a block when compressed: learnt from the block before.

@@ -136,7 +136,7 @@ class DamageTest {
     }
 
     private void nonsense(SplittableRandom random) {
-        var columns = new ItemColumns();
+        var columns = new ItemColumns(1, 1);
         for (var item : items.subList(0, 1 + random.nextInt(40))) columns.add(item.key(), item.seq(), item.value());
         var raw = new byte[columns.rawBytes(columns.count())];
         columns.assemble(columns.count(), raw);
