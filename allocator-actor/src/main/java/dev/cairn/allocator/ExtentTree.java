@@ -21,14 +21,25 @@ final class ExtentTree {
     static final int LEAF_MAX = 64, GROUP_MAX = 256;
 
     private static final class Group {
-        final long[] firsts = new long[GROUP_MAX];
-        final long[] largests = new long[GROUP_MAX];
-        final byte[] sizes = new byte[GROUP_MAX];
-        final long[][] leaves = new long[GROUP_MAX][];
+        // They grow to GROUP_MAX: there are many small sets, some for a single commit.
+        long[] firsts = new long[1];
+        long[] largests = new long[1];
+        byte[] sizes = new byte[1];
+        long[][] leaves = new long[1][];
         int count;
+
+        private void makeRoom(int wanted) {
+            if (wanted <= firsts.length) return;
+            int room = Math.min(GROUP_MAX, Math.max(wanted, 2 * firsts.length));
+            firsts = Arrays.copyOf(firsts, room);
+            largests = Arrays.copyOf(largests, room);
+            sizes = Arrays.copyOf(sizes, room);
+            leaves = Arrays.copyOf(leaves, room);
+        }
 
         /// Moves `length` leaves, within the group or into another.
         void move(int from, Group to, int at, int length) {
+            to.makeRoom(at + length);
             System.arraycopy(firsts, from, to.firsts, at, length);
             System.arraycopy(largests, from, to.largests, at, length);
             System.arraycopy(sizes, from, to.sizes, at, length);
@@ -36,6 +47,7 @@ final class ExtentTree {
         }
 
         void put(int at, long[] leaf, int size) {
+            makeRoom(at + 1);
             leaves[at] = leaf;
             sizes[at] = (byte) size;
             firsts[at] = leaf[0];

@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -109,14 +108,14 @@ public final class RunSet {
     /// A log that is listed again keeps its place: only its window has moved.
     private Run[] changedLogs(Set<Long> removed, Map<Long, Run> news) {
         var result = new ArrayList<Run>(logs.length + 1);
-        var known = new HashMap<Long, Run>();
+        var listedAgain = new HashSet<Long>();
         for (var run : logs) {
-            known.put(run.id, run);
             var moved = news.get(run.id);
+            if (moved != null) listedAgain.add(run.id);
             if (moved != null && moved.level == 0) result.add(moved);
             else if (moved == null && !removed.contains(run.id)) result.add(run);
         }
-        for (var run : news.values()) if (run.level == 0 && !known.containsKey(run.id)) result.addFirst(run);
+        for (var run : news.values()) if (run.level == 0 && !listedAgain.contains(run.id)) result.addFirst(run);
         return result.toArray(NONE);
     }
 
