@@ -24,7 +24,7 @@ class SpaceTest {
     private static final boolean LONG = System.getProperty("cairn.long") != null;
     private static final int ROUNDS = LONG ? 10 : 1;
     private static final long METADATA_BLOCKS = 1024, STEP = LONG ? 128 << 20 : 16 << 20;
-    /// Rounds whose metadata are filled with the extents of single files as well, two million of them: it takes minutes.
+    /// Rounds whose metadata are filled with the extents of one file as well, two million of them: it takes minutes.
     private static final int EXTENTS_EACH = 5;
     /// Ten seconds are the promise; a machine that builds other things meanwhile is allowed more.
     private static final Duration BACK_WITHIN = Duration.ofSeconds(LONG ? 10 : 30);
@@ -36,7 +36,7 @@ class SpaceTest {
     private static final long FILES_PER_BLOCK = 64;
 
     private static TestVolume create() throws Exception {
-        // The metadata device has to be what is full when one file's extents are to fill it.
+        // Of the long form the metadata have to be what is full when one file's extents fill it, a block of data each.
         var volume = TestVolume.create("64M", LONG ? "16G" : "256M");
         // Something stays: what is counted exactly is not only nothing.
         TestVolume.shell("mkdir '" + volume.mount + "/stays'; cd '" + volume.mount + "/stays'; for n in $(seq 300); do echo $n > $n; done").orFail();
@@ -98,13 +98,18 @@ class SpaceTest {
                 assertThat(volume.df("Data", "free")).as("free data blocks, all deleted").isEqualTo(dataBefore);
 
                 for (var kind : kinds(round)) {
+                    long filling = System.nanoTime();
                     assertThat(fill(volume, kind)).as("free files as ENOSPC came, filling with %s", kind)
                             .isLessThanOrEqualTo(REFILL * FILES_PER_BLOCK);
                     check(volume);
                     if (round == 1) agree(volume);
+                    long removing = System.nanoTime();
                     removeAll(volume);
+                    long removed = System.nanoTime();
                     Awaitility.await().atMost(BACK_WITHIN).untilAsserted(() -> assertThat(volume.df("MetaData", "free"))
                             .as("free metadata blocks, %s deleted", kind).isGreaterThanOrEqualTo(metadataBefore - UNTIDY));
+                    if (LONG) System.err.printf("space: %s: filled and checked %.1f s, removed %.1f s, back after %.1f s%n", kind,
+                            (removing - filling) / 1e9, (removed - removing) / 1e9, (System.nanoTime() - removed) / 1e9);
                     // Create again at once: what came back can be used.
                     TestVolume.shell("mkdir '" + volume.mount + "/a'; head -c 100000 /dev/urandom > '" + volume.mount + "/a/again'").orFail();
                     removeAll(volume);

@@ -3,7 +3,7 @@
     fill.py DIR data|xattrs|files|extents [BYTES]
 
 Prints the least that statvfs said to the writers right when they met ENOSPC: free data blocks for data, free files for the rest.
-`data` allocates in steps of BYTES; `extents` gives each writer one file, of as many extents as there can be.
+`data` allocates in steps of BYTES; `extents` gives one file as many extents as there can be, each writer in a range of its own.
 """
 import ctypes, errno, multiprocessing, os, sys
 
@@ -51,11 +51,13 @@ def files(top, _):
 
 
 def extents(top, _):
-    fd = opened(top + "/one")
-    block = 0
+    all, name = os.path.split(top)
+    os.makedirs(all + "/a", exist_ok=True)
+    fd = opened(all + "/a/one")
+    at = "abcd".index(name) << 40
     while True:
-        fallocate(fd, 0, block * 8192, 4096)
-        block += 1
+        fallocate(fd, 0, at, 4096)
+        at += 8192
 
 
 def writer(kind, top, step, results):
