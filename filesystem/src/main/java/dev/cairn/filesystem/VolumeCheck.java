@@ -64,14 +64,15 @@ public final class VolumeCheck {
         data = new BlockMap(account.dataBlocks());
     }
 
-    /// @throws CommittedItems.Unreadable when a block of the manifest belongs to another run by now
-    public static Report run(CommittedItems items, Account account) {
+    /// @param newest there is no newer manifest: a block that belongs to another run is damage like any other, a write that was lost
+    /// @throws CommittedItems.Unreadable when a block of the manifest belongs to another run by now, unless it is the newest
+    public static Report run(CommittedItems items, Account account, boolean newest) {
         var check = new VolumeCheck(items, account);
         try {
             check.walk();
             check.compareWithAccount();
         } catch (CommittedItems.Unreadable e) {
-            if (e.stale()) throw e;
+            if (e.stale() && !newest) throw e;
             check.problem("the walk ends here: %s", e.getMessage());
         }
         return check.report();

@@ -91,7 +91,7 @@ class VolumeCheckTest {
             public void unusedData(BiConsumer<String, Extent> visitor) {
                 unused.forEach(extent -> visitor.accept("free", extent));
             }
-        });
+        }, true);
         assertEquals(report.count(), report.problems().size());
         return report.problems();
     }

@@ -86,6 +86,7 @@ class SpaceTest {
     void filling_ends_at_zero_free_and_deleting_brings_every_block_back() throws Exception {
         try (var volume = create()) {
             long dataBefore = volume.df("Data", "free"), metadataBefore = settled(volume);
+            fillHalf(volume);
             agree(volume);
             for (int round = 1; round <= ROUNDS; round++) {
                 long began = System.nanoTime();
@@ -126,6 +127,22 @@ class SpaceTest {
     }
 
     // ---- what users see
+
+    private static void fillHalf(TestVolume volume) {
+        long data = volume.df("Data", "free"), metadata = volume.df("MetaData", "free");
+        var dir = volume.mount.resolve("a");
+        TestVolume.shell("mkdir '%s'; fallocate -l %d '%1$s/half'".formatted(dir, data / 2 * 4096)).orFail();
+        TestVolume.run(Duration.ofMinutes(1), Map.of(), "python3", "-c", """
+                import os, sys
+                for n in range(int(sys.argv[2])):
+                    path = "%s/half%d" % (sys.argv[1], n)
+                    open(path, "w").close()
+                    os.setxattr(path, "user.a", os.urandom(65000))
+                """, dir.toString(), Long.toString(metadata / 2)).orFail();
+        volume.sync();
+        assertThat(volume.df("Data", "free")).isBetween(data * 4 / 10, data * 6 / 10);
+        assertThat(volume.df("MetaData", "free")).isBetween(metadata * 3 / 10, metadata * 6 / 10);
+    }
 
     /// statfs(2), df -i, `cairn df`, `cairn status` and the metrics say the same, and all subtract the reserve.
     private static void agree(TestVolume volume) {

@@ -36,19 +36,20 @@ public record CheckedVolume(Map<String, Long> checked, List<String> problems, lo
             if (state == null && label.journalBorn())
                 throw new IOException(journal + " holds nothing of this volume; --state names the directory that its node had");
             if (state == null) return new CheckedVolume(Map.of(), List.of(), 0);
-            return of(state, devices.metadata(), label.fsid());
+            return of(state, devices.metadata(), label.fsid(), true);
         }
     }
 
+    /// @param newest nothing can have happened since
     /// @throws CommittedItems.Unreadable when the state has grown old under the walk
-    static CheckedVolume of(ServerState state, BlockDevice metadata, long fsid) {
+    static CheckedVolume of(ServerState state, BlockDevice metadata, long fsid, boolean newest) {
         var problems = new ArrayList<String>();
         try {
             state.verify();
         } catch (IllegalStateException e) {
             problems.add(e.getMessage());
         }
-        var found = VolumeCheck.run(new CommittedItems(state.manifest(), metadata, fsid, CACHE_BYTES), account(state));
+        var found = VolumeCheck.run(new CommittedItems(state.manifest(), metadata, fsid, CACHE_BYTES), account(state), newest);
         var checked = new LinkedHashMap<String, Long>();
         checked.put("runs", (long) state.manifest().getRunsCount());
         checked.put("metadata_blocks", state.geometry().getMetadataBlocks());

@@ -266,14 +266,19 @@ final class LocalVolume implements Volume {
     }
 
     // While it walks, merges go on. Their freed blocks rest in a pool of their own before they are written again, so the
-    // state of the beginning stays readable for long; when it does not, the walk begins again with a newer one.
+    // state of the beginning stays readable for long; when it does not, the walk begins again with a newer one. When there is
+    // none, nobody has written the block again: a write was lost.
     @Override
     public CheckedVolume check() throws IOException {
         sync();
+        long before = -1;
         for (int attempt = 1; ; attempt++) {
             try {
-                var snapshot = quorum.look().toCompletableFuture().get();
-                return CheckedVolume.of(ServerState.restore(snapshot), devices.metadata(), devices.label().fsid());
+                var state = ServerState.restore(quorum.look().toCompletableFuture().get());
+                long version = state.manifest().getVersion();
+                boolean newest = version == before;
+                before = version;
+                return CheckedVolume.of(state, devices.metadata(), devices.label().fsid(), newest);
             } catch (CommittedItems.Unreadable e) {
                 if (attempt == CHECKS_MAX) throw new IOException("the volume changes too fast to be checked: " + e.getMessage(), e);
             } catch (ExecutionException e) {

@@ -38,7 +38,7 @@ public final class LogSetup extends ContextAwareBase implements Configurator {
     }
 
     /// Of Cairn's own messages.
-    static void level(NodeConfig.LogLevel level) {
+    public static void level(NodeConfig.LogLevel level) {
         if (LoggerFactory.getILoggerFactory() instanceof LoggerContext context)
             context.getLogger("dev.cairn").setLevel(Level.toLevel(level.name()));
     }

@@ -2,6 +2,7 @@ package dev.cairn.node.cli;
 
 import com.typesafe.config.Config;
 import dev.cairn.node.CheckedVolume;
+import dev.cairn.node.LogSetup;
 import dev.cairn.node.NodeConfig;
 import dev.cairn.node.StateDirectory;
 import java.io.IOException;
@@ -35,7 +36,7 @@ final class CheckCommand extends StateCommand {
         var found = switch (where.size()) {
             case 0 -> state().nodeAlive() ? online(running(state())) : offline();
             case 1 -> online(nodeOf(environment().absolute(where.getFirst())));
-            default -> CheckedVolume.offline(environment().absolute(where.get(0)), environment().absolute(where.get(1)), state().journal());
+            default -> offline(environment().absolute(where.get(0)), environment().absolute(where.get(1)));
         };
         if (json) json(found.toJson());
         else print(found);
@@ -54,7 +55,13 @@ final class CheckCommand extends StateCommand {
     private CheckedVolume offline() throws IOException {
         if (!state().exists()) throw new CommandFailure("there is no volume in " + state().dir() + "; name its mount or its devices, or --state");
         var config = NodeConfig.load(state().config());
-        return CheckedVolume.offline(config.volume().meta(), config.volume().data(), state().journal());
+        return offline(config.volume().meta(), config.volume().data());
+    }
+
+    private CheckedVolume offline(Path meta, Path data) throws IOException {
+        // A damaged block is a line of what is printed; the parts below would warn of it as well.
+        LogSetup.level(NodeConfig.LogLevel.ERROR);
+        return CheckedVolume.offline(meta, data, state().journal());
     }
 
     private StateDirectory.Running running(StateDirectory state) {
