@@ -104,28 +104,38 @@ final class Attributes {
         inode.size = size;
         // Behind the end there is nothing to promise about what a block holds.
         if (inode.zeroFrom >= size) inode.zeroFrom = 0;
-        freeBehindEnd(tx, inode);
+        freeBehindEnd(tx, inode, 0);
     }
 
-    private static void freeBehindEnd(Tx tx, Inode inode) {
+    /// @param from where the step before ended, or 0
+    /// @return where the next one goes on, or STEPS_DONE
+    private static long freeBehindEnd(Tx tx, Inode inode, long from) {
         long keep = (inode.size + BLOCK - 1) / BLOCK;
-        long done = Extents.free(tx, inode, keep, Extents.BLOCKS_MAX, EXTENTS_PER_STEP);
-        if (done < Extents.BLOCKS_MAX) inode.flags |= Inode.TRUNCATING;
-        else inode.flags &= ~Inode.TRUNCATING;
+        long done = Extents.free(tx, inode, Math.max(keep, from), Extents.BLOCKS_MAX, EXTENTS_PER_STEP);
+        boolean all = done == Extents.BLOCKS_MAX;
+        // Between two steps others may have ended this truncation, made the file longer and cut it again: that nothing is left
+        // is known to a step that has looked from the end on.
+        if (all && from <= keep) {
+            inode.flags &= ~Inode.TRUNCATING;
+            return FileSystem.STEPS_DONE;
+        }
+        inode.flags |= Inode.TRUNCATING;
+        return all ? 0 : done;
     }
 
     /// One step of a truncation, stored.
     static void step(Tx tx, Inode inode) {
-        freeBehindEnd(tx, inode);
+        freeBehindEnd(tx, inode, 0);
         Inodes.store(tx, inode);
     }
 
-    static boolean truncateStep(Tx tx, long ino) {
+    static long truncateStep(Tx tx, long ino, long from) {
         tx.lockInode(ino, LockMode.WRITE);
         var inode = Inodes.loadOrNull(tx, ino);
-        if (inode == null || !inode.truncating()) return false;
-        step(tx, inode);
-        return inode.truncating();
+        if (inode == null || !inode.truncating()) return FileSystem.STEPS_DONE;
+        long next = freeBehindEnd(tx, inode, from);
+        Inodes.store(tx, inode);
+        return next;
     }
 
     private Attributes() {}

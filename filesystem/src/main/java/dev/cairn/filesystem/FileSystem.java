@@ -73,15 +73,19 @@ public final class FileSystem {
     }
 
     /// AGAIN only when the size grows while an earlier truncation is still freeing blocks. After DONE, when the inode
-    /// (see getattr) is [Inode#truncating], call [#truncateStep] until it is not, in the background: nobody waits for it.
+    /// (see getattr) is [Inode#truncating], call [#truncateStep] until it says so, in the background: nobody waits for it.
     public Outcome setattr(Tx tx, long ino, SetAttr change, Time now) {
         return Attributes.set(tx, ino, change, now);
     }
 
+    /// Instead of where the next step goes on.
+    public static final long STEPS_DONE = -1;
+
     /// Frees a bounded number of blocks beyond the end of a truncated file.
-    /// @return true when more steps are needed
-    public boolean truncateStep(Tx tx, long ino) {
-        return Attributes.truncateStep(tx, ino);
+    /// @param from 0, or where the step before said to go on: what it deleted need not be passed again
+    /// @return where the next step goes on; [#STEPS_DONE] when there is nothing left
+    public long truncateStep(Tx tx, long ino, long from) {
+        return Attributes.truncateStep(tx, ino, from);
     }
 
     /// A regular file. EEXIST when the name is there: the bridge looks up and answers with that one unless O_EXCL.
@@ -291,9 +295,10 @@ public final class FileSystem {
     }
 
     /// Frees a bounded part of an inode without names. Only when nobody uses it any more.
-    /// @return true when more steps are needed; false when it is gone (or was, or has a name again)
-    public boolean deleteOrphanStep(Tx tx, long ino) {
-        return Orphans.deleteStep(tx, ino);
+    /// @param from 0, or where the step before said to go on: what it deleted need not be passed again
+    /// @return where the next step goes on; [#STEPS_DONE] when it is gone (or was, or has a name again)
+    public long deleteOrphanStep(Tx tx, long ino, long from) {
+        return Orphans.deleteStep(tx, ino, from);
     }
 
     @FunctionalInterface

@@ -16,24 +16,25 @@ final class Orphans {
         return cursor.next() ? cursor.key().first() : 0;
     }
 
-    static boolean deleteStep(Tx tx, long ino) {
+    static long deleteStep(Tx tx, long ino, long from) {
         tx.lockInode(ino, LockMode.WRITE);
         var inode = Inodes.loadOrNull(tx, ino);
-        if (inode == null || inode.nlink > 0) return false;
+        if (inode == null || inode.nlink > 0) return FileSystem.STEPS_DONE;
         if (inode.isRegular()) {
-            long done = Extents.free(tx, inode, 0, Extents.BLOCKS_MAX, Attributes.EXTENTS_PER_STEP);
-            if (done < Extents.BLOCKS_MAX) {
+            long done = Extents.free(tx, inode, from, Extents.BLOCKS_MAX, Attributes.EXTENTS_PER_STEP);
+            boolean all = done == Extents.BLOCKS_MAX;
+            if (!all || from > 0 && inode.extents > 0) {
                 storeHalf(tx, inode);
-                return true;
+                return all ? 0 : done;
             }
         }
         if (inode.xattrs > 0 && Xattrs.deleteItems(tx, ino, ITEMS_PER_STEP) == ITEMS_PER_STEP) {
             storeHalf(tx, inode);
-            return true;
+            return from;
         }
         if (inode.isSymlink()) tx.delete(Keys.symlink(ino));
         Inodes.remove(tx, inode);
-        return false;
+        return FileSystem.STEPS_DONE;
     }
 
     // Half deleted it is an empty file: nothing that is left may lead to what has been freed.

@@ -347,7 +347,10 @@ class DifferentialTest {
     private void deleteOrphans() {
         for (long ino = 0; (ino = next(ino)) != 0; ) {
             long orphan = ino;
-            while (volume.calling(tx -> fs.deleteOrphanStep(tx, orphan))) {}
+            for (long from = 0; from != FileSystem.STEPS_DONE; ) {
+                long at = from;
+                from = volume.calling(tx -> fs.deleteOrphanStep(tx, orphan, at));
+            }
         }
         all.removeAll(orphans);
         orphans.clear();

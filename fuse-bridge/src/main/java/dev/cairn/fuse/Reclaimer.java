@@ -98,15 +98,17 @@ final class Reclaimer {
     private abstract class Task extends Operation implements Runnable {
         final long ino;
         private final OperationKind kind;
-        private boolean more;
+        /// Where the attempt that is being made will have ended, and where the last step did.
+        private long next, from;
 
         Task(long ino, OperationKind kind) {
             this.ino = ino;
             this.kind = kind;
         }
 
-        /// @return whether more steps are needed
-        abstract boolean step(Tx tx);
+        /// @param from where the step before has ended, 0 at first
+        /// @return where the next one goes on, or STEPS_DONE
+        abstract long step(Tx tx, long from);
 
         /// Called once, when there are no more steps, for whatever reason.
         void ended() {}
@@ -128,12 +130,13 @@ final class Reclaimer {
 
         @Override
         public final void run(Tx tx) {
-            more = step(tx);
+            next = step(tx, from);
         }
 
         @Override
         public void done() {
-            if (more && !stopped()) background.execute(this);
+            from = next;
+            if (from != FileSystem.STEPS_DONE && !stopped()) background.execute(this);
             else finish();
         }
 
@@ -159,8 +162,8 @@ final class Reclaimer {
         }
 
         @Override
-        boolean step(Tx tx) {
-            return fileSystem.deleteOrphanStep(tx, ino);
+        long step(Tx tx, long from) {
+            return fileSystem.deleteOrphanStep(tx, ino, from);
         }
 
         @Override
@@ -175,8 +178,8 @@ final class Reclaimer {
         }
 
         @Override
-        boolean step(Tx tx) {
-            return fileSystem.truncateStep(tx, ino);
+        long step(Tx tx, long from) {
+            return fileSystem.truncateStep(tx, ino, from);
         }
     }
 
@@ -190,9 +193,9 @@ final class Reclaimer {
         }
 
         @Override
-        boolean step(Tx tx) {
+        long step(Tx tx, long from) {
             found = fileSystem.nextOrphan(tx, after);
-            return false;
+            return FileSystem.STEPS_DONE;
         }
 
         @Override

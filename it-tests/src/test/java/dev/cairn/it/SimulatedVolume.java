@@ -269,7 +269,10 @@ final class SimulatedVolume implements AutoCloseable {
     }
 
     private void deleteOrphan(long ino) {
-        while (run(Operation.Hold.MODIFY, tx -> files.deleteOrphanStep(tx, ino))) { }
+        for (long from = 0; from != FileSystem.STEPS_DONE; ) {
+            long at = from;
+            from = run(Operation.Hold.MODIFY, tx -> files.deleteOrphanStep(tx, ino, at));
+        }
     }
 
     /// What a mount does at its start with the orphans of dead ones.

@@ -23,6 +23,8 @@ final class MergeDesk {
     private static final long TIDY_NANOS = 6_000_000_000L, TIDY_NANOS_PER_BLOCK = 5_000_000L;
     static final long TIDY_BLOCKS_MAX = 4096;
     private static final int SCARCE_PART = 4;
+    /// A volume that was low so short a time ago is being emptied: the rest of what was deleted does not wait until it is idle.
+    private static final long EMPTIED_NANOS = 10_000_000_000L;
     private static final long OFFER_AGAIN_NANOS = 100_000_000L;
     /// An abandoned job met a damaged block or a sick device: given out again at once it would only spin.
     private static final long ABANDONED_NANOS = 5_000_000_000L;
@@ -31,6 +33,7 @@ final class MergeDesk {
     private final Checks checks;
     private final MergePlanner planner;
     private long lastCommit;
+    private long emptiedUntil;
     private long noOfferBefore;
     private long lastOffered;     // the rid that the last offer went to
 
@@ -41,7 +44,7 @@ final class MergeDesk {
     }
 
     void heardCommit(long nowNanos) {
-        if (lastCommit == 0) noOfferBefore = nowNanos;
+        if (lastCommit == 0) noOfferBefore = emptiedUntil = nowNanos;
         lastCommit = nowNanos;
     }
 
@@ -50,12 +53,15 @@ final class MergeDesk {
     }
 
     private MergePlanner.Zeal zeal(long nowNanos) {
-        if (state.pools().metadataLow(state.mountCount())) return MergePlanner.Zeal.LOW;
+        if (state.pools().metadataLow(state.mountCount())) {
+            emptiedUntil = nowNanos + EMPTIED_NANOS;
+            return MergePlanner.Zeal.LOW;
+        }
         long weight = state.runs().weight(), idle = nowNanos - lastCommit;
         if (weight <= TIDY_BLOCKS_MAX && idle > TIDY_NANOS + weight * TIDY_NANOS_PER_BLOCK) return MergePlanner.Zeal.TIDY;
         // Where space is getting scarce, what brings it back is worth as much trouble as on an idle volume.
         boolean scarce = state.pools().metadataFreeBlocks() < state.pools().policy().metadataBlocks() / SCARCE_PART;
-        return scarce || idle > IDLE_NANOS ? MergePlanner.Zeal.IDLE : MergePlanner.Zeal.BUSY;
+        return scarce || nowNanos - emptiedUntil < 0 || idle > IDLE_NANOS ? MergePlanner.Zeal.IDLE : MergePlanner.Zeal.BUSY;
     }
 
     /// Says to one mount that there is work: to `preferred`, or in turn.

@@ -58,6 +58,9 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
     private static final Logger log = LoggerFactory.getLogger(Coordinator.class);
     private static final Duration TICK = Duration.ofMillis(250);
+    /// While metadata are low, and for some time after, in ticks: only deletions that are committed can be merged, so those that
+    /// bring the space back do not wait for the ordinary interval.
+    private static final int HURRIED_COMMIT_TICKS = 4, HURRY_TICKS = 20;
     /// As the server's planner: fewer commit logs are not worth a merge.
     private static final int MERGE_FROM_RUNS = 4;
 
@@ -80,6 +83,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private int parked;
     private boolean indexLocksHeld;
     private boolean stopping;
+    private int hurryTicks;
 
     static Behavior<Command> create(MountSettings settings) {
         return Behaviors.setup(context -> Behaviors.withTimers(timers -> new Coordinator(context, timers, settings)));
@@ -140,10 +144,9 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
                 link.tick();
                 publishStatus();
                 meters.publish(transactions);
+                if (hurries()) commitWhatThereIs();
             }
-            case Timer.COMMIT -> {
-                if (link.registered() && failure == null && (transactions.open.dirty() || transactions.share.hasSurplus())) commits.soon();
-            }
+            case Timer.COMMIT -> commitWhatThereIs();
             case Timer.RETRY_WRITE -> commits.retry();
         }
     }
@@ -310,6 +313,16 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         unpark(waiter);
         waitingForManifest.add(park(waiter.operation(), waiter.lacking(), Waiting.MANIFEST));
         link.askManifest();
+    }
+
+    // At the end of every so many ticks of a hurry.
+    private boolean hurries() {
+        if (transactions.share.metadataLow()) hurryTicks = hurryTicks % HURRIED_COMMIT_TICKS + HURRY_TICKS;
+        return hurryTicks > 0 && --hurryTicks % HURRIED_COMMIT_TICKS == 0;
+    }
+
+    private void commitWhatThereIs() {
+        if (link.registered() && failure == null && (transactions.open.dirty() || transactions.share.hasSurplus())) commits.soon();
     }
 
     // After an operation that changed something.
