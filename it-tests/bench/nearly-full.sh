@@ -6,7 +6,7 @@
 # WORK is an empty directory (default: a new one under /tmp); two GiB are written there. Leaves nothing behind.
 set -euo pipefail
 
-files=5000 rounds=3
+files=5000 rounds=8
 while getopts n:r: option; do
     case $option in
         n) files=$OPTARG ;; r) rounds=$OPTARG ;;
@@ -37,9 +37,9 @@ def commit():
     os.close(fd)
 
 
-def rate(what, size):
+def rate(what, size, warm=1):
     rates = []
-    for n in range(rounds + 1):                 # the first one warms up
+    for n in range(rounds + warm):
         os.mkdir(top + "/rate")
         data = b"x" * size
         began = time.monotonic()
@@ -54,75 +54,93 @@ def rate(what, size):
             os.unlink("%s/rate/file%d" % (top, k))
         os.rmdir(top + "/rate")
         commit()
-        time.sleep(8)                           # what was deleted is merged away
-    median = statistics.median(rates[1:])
-    v = os.statvfs(top)
-    print("%-34s %8.0f files/s   (%s)" % (what, median, ", ".join("%.0f" % r for r in rates[1:])), flush=True)
+        time.sleep(5)                           # what was deleted is merged away
+    rates = rates[warm:]
+    median = statistics.median(rates)
+    print("%-34s %8.0f files/s   (%s)" % (what, median, ", ".join("%.0f" % r for r in rates)), flush=True)
     return median
 
 
-def full(free, total, add):
-    while free() > total // 100:
-        try:
-            add()
-        except OSError as e:
-            if e.errno != errno.ENOSPC:
-                raise
-            time.sleep(2)
+def settled(free):
+    """What is free when merging has nothing to do any more."""
     commit()
-    time.sleep(10)
+    last, since = free(), time.monotonic()
+    while time.monotonic() - since < 7:
+        time.sleep(0.5)
+        if free() != last:
+            last, since = free(), time.monotonic()
+    return last
 
 
-count = 0
+def full(free, total, each, add, remove):
+    """Leaves one hundredth free, of which each addition takes `each`. Merging takes and returns some as well: so in steps."""
+    while True:
+        now = settled(free)
+        if 0.8 * total / 100 <= now <= 1.2 * total / 100:
+            return
+        if now < total / 100:
+            for _ in range(max(1, int((total / 100 - now) / each))):
+                remove()
+        for _ in range(int((now - total / 100) / each + 0.5)):
+            try:
+                add()
+            except OSError as e:
+                if e.errno != errno.ENOSPC:
+                    raise
+                break
+
+
+names = []
 
 
 def fill_metadata():
-    global count
     os.makedirs(top + "/ballast", exist_ok=True)
-    path = "%s/ballast/m%d" % (top, count)
-    os.close(os.open(path, os.O_CREAT))
-    count += 1
+    names.append("%s/ballast/m%d" % (top, len(names)))
+    os.close(os.open(names[-1], os.O_CREAT))
     for k in range(4):
-        os.setxattr(path, "user.%d" % k, os.urandom(65000))
-    if count % 16 == 0:
-        commit()
+        os.setxattr(names[-1], "user.%d" % k, os.urandom(65000))
 
 
 def fill_data():
-    global count
     os.makedirs(top + "/ballast", exist_ok=True)
-    with open("%s/ballast/d%d" % (top, count), "w") as f:
-        os.posix_fallocate(f.fileno(), 0, 16 << 20)
-    count += 1
+    names.append("%s/ballast/d%d" % (top, len(names)))
+    with open(names[-1], "w") as f:
+        os.posix_fallocate(f.fileno(), 0, 8 << 20)
 
 
-def percent(free, total):
-    return 100 * (1 - free / total)
+def remove():
+    os.unlink(names.pop())
+
+
+def empty():
+    while names:
+        remove()
+    os.rmdir(top + "/ballast")
+
+
+def files_free():
+    return os.statvfs(top).f_ffree
+
+
+def data_free():
+    return os.statvfs(top).f_bavail
 
 
 start = os.statvfs(top)
-empty, empty_4k = rate("create, empty volume", 0), rate("create and write 4 KiB, empty", 4096)
-full(lambda: os.statvfs(top).f_ffree, start.f_ffree, fill_metadata)
-# While it was filled, merging took some as well; now that this is known, back to one hundredth.
-while os.statvfs(top).f_ffree < start.f_ffree // 100 and count:
-    # One of them is some 260 files' worth; what is unlinked is back when it has been merged.
-    for _ in range(min(count, 1 + (start.f_ffree // 100 - os.statvfs(top).f_ffree) // 260)):
-        count -= 1
-        os.unlink("%s/ballast/m%d" % (top, count))
-    commit()
-    time.sleep(15)
-v = os.statvfs(top)
-print("metadata %.1f %% full" % percent(v.f_ffree, start.f_ffree), flush=True)
+# The first rounds are slower: the node has just been started.
+none, none_4k = rate("create, empty volume", 0, 8), rate("create and write 4 KiB, empty", 4096)
+full(files_free, start.f_ffree, 260, fill_metadata, remove)
+print("metadata %.1f %% full" % (100 * (1 - files_free() / start.f_ffree)), flush=True)
 now = rate("create, metadata 99 % full", 0)
-print("%-34s %8.0f %%" % ("of the rate when empty", 100 * now / empty))
-for name in os.listdir(top + "/ballast"):
-    os.unlink(top + "/ballast/" + name)
-os.rmdir(top + "/ballast")
-commit()
-time.sleep(15)
-full(lambda: os.statvfs(top).f_bavail - files, start.f_bavail, fill_data)
-v = os.statvfs(top)
-print("data %.1f %% full" % percent(v.f_bavail, start.f_bavail), flush=True)
-now = rate("create and write 4 KiB, data full", 4096)
-print("%-34s %8.0f %%" % ("of the rate when empty", 100 * now / empty_4k))
+empty()
+settled(files_free)
+full(data_free, start.f_bavail, 2048, fill_data, remove)
+print("data %.1f %% full" % (100 * (1 - data_free() / start.f_bavail)), flush=True)
+now_4k = rate("create and write 4 KiB, data full", 4096)
+empty()
+settled(files_free)
+# Once more, for what is compared was measured minutes apart.
+again, again_4k = rate("create, empty again", 0), rate("create and write 4 KiB, empty again", 4096)
+print("%-34s %8.0f %%" % ("create, of the mean when empty", 100 * now / ((none + again) / 2)))
+print("%-34s %8.0f %%" % ("with 4 KiB, the same", 100 * now_4k / ((none_4k + again_4k) / 2)))
 PY

@@ -23,9 +23,9 @@ import org.junit.jupiter.api.Test;
 class SpaceTest {
     private static final boolean LONG = System.getProperty("cairn.long") != null;
     private static final int ROUNDS = LONG ? 10 : 1;
+    /// What fills the metadata, one after the other. As extents of one file it is one and a half million of them.
+    private static final List<String> KINDS = LONG ? List.of("xattrs", "files", "extents") : List.of("xattrs");
     private static final long METADATA_BLOCKS = 1024, STEP = LONG ? 128 << 20 : 16 << 20;
-    /// Rounds whose metadata are filled with the extents of one file as well, two million of them: it takes minutes.
-    private static final int EXTENTS_EACH = 5;
     /// Ten seconds are the promise; a machine that builds other things meanwhile is allowed more.
     private static final Duration BACK_WITHIN = Duration.ofSeconds(LONG ? 10 : 30);
     /// A commit, and then being left alone for as long as tidying waits for.
@@ -41,11 +41,6 @@ class SpaceTest {
         // Something stays: what is counted exactly is not only nothing.
         TestVolume.shell("mkdir '" + volume.mount + "/stays'; cd '" + volume.mount + "/stays'; for n in $(seq 300); do echo $n > $n; done").orFail();
         return volume;
-    }
-
-    /// What fills the metadata, one after the other.
-    private static List<String> kinds(int round) {
-        return !LONG ? List.of("xattrs") : round % EXTENTS_EACH == 1 ? List.of("xattrs", "files", "extents") : List.of("xattrs", "files");
     }
 
     private static long fill(TestVolume volume, String kind) {
@@ -98,7 +93,7 @@ class SpaceTest {
                 volume.sync();
                 assertThat(volume.df("Data", "free")).as("free data blocks, all deleted").isEqualTo(dataBefore);
 
-                for (var kind : kinds(round)) {
+                for (var kind : KINDS) {
                     long filling = System.nanoTime();
                     assertThat(fill(volume, kind)).as("free files as ENOSPC came, filling with %s", kind)
                             .isLessThanOrEqualTo(REFILL * FILES_PER_BLOCK);
