@@ -28,6 +28,10 @@ public interface BlockDevice extends AutoCloseable {
 
     void flush() throws DeviceException;
 
+    /// Has earlier writes begin their way from a cache of this machine to the device, so that a later flush finds less to do.
+    /// A hint: nothing is promised of them, and what fails is told by that flush, too.
+    default void startWriteBack() throws DeviceException {}
+
     /// Gives the blocks' space back to the device (hole punch or discard). A hint: they read as anything afterwards.
     void discard(Extent blocks) throws DeviceException;
 

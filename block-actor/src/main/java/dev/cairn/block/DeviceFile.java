@@ -163,6 +163,17 @@ final class DeviceFile implements AutoCloseable {
         }
     }
 
+    // An error of the writing itself is told by the next fdatasync as well.
+    void startWriteBack() throws DeviceException {
+        enter();
+        try {
+            int answer = Libc.startWriteBack(fd);
+            if (answer != 0) throw new DeviceException(name + ": write-back: " + Libc.reason(-answer));
+        } finally {
+            leave();
+        }
+    }
+
     void discard(long offset, long length, int blockBytes) throws DeviceException {
         if (discardUnsupported) return;
         enter();

@@ -24,6 +24,7 @@ final class Libc {
     static final int LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4;
     static final int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2;
     static final int RWF_NOWAIT = 8;
+    private static final int SYNC_FILE_RANGE_WRITE = 2;
     static final int AT_EMPTY_PATH = 0x1000, AT_FDCWD = -100;
     static final long BLKGETSIZE64 = 0x80081272L, BLKDISCARD = 0x1277L;
     private static final int STATX_BASIC_STATS = 0x7ff;
@@ -48,6 +49,8 @@ final class Libc {
     private static final MethodHandle PREADV2 =
             call("preadv2", JAVA_LONG, -1, JAVA_INT, POINTER, JAVA_INT, JAVA_LONG, JAVA_INT);
     private static final MethodHandle FDATASYNC = call("fdatasync", JAVA_INT, -1, JAVA_INT);
+    private static final MethodHandle SYNC_FILE_RANGE =
+            call("sync_file_range", JAVA_INT, -1, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT);
     private static final MethodHandle FALLOCATE =
             call("fallocate", JAVA_INT, -1, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG);
     private static final MethodHandle FLOCK = call("flock", JAVA_INT, -1, JAVA_INT, JAVA_INT);
@@ -158,6 +161,20 @@ final class Libc {
             }
         } catch (Throwable t) {
             throw broken("fdatasync", t);
+        }
+    }
+
+    /// Begins to write what is dirty in the whole file, without waiting for it.
+    static int startWriteBack(int fd) {
+        var scratch = SCRATCH.get();
+        try {
+            while (true) {
+                int answer = (int) SYNC_FILE_RANGE.invokeExact(scratch.errno, fd, 0L, 0L, SYNC_FILE_RANGE_WRITE);
+                if (answer >= 0) return 0;
+                if (errno(scratch) != EINTR) return -errno(scratch);
+            }
+        } catch (Throwable t) {
+            throw broken("sync_file_range", t);
         }
     }
 

@@ -107,6 +107,14 @@ public final class LocalDevice implements BlockDevice {
     }
 
     @Override
+    public void startWriteBack() throws DeviceException {
+        counted(() -> {
+            file.startWriteBack();
+            return true;
+        });
+    }
+
+    @Override
     public void discard(Extent extent) throws DeviceException {
         if (extent.end() > blocks) throw beyond("discard", extent.start(), extent.count() * blockBytes);
         counted(() -> {

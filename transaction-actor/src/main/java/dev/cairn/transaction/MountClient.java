@@ -43,8 +43,8 @@ public final class MountClient {
     private MountClient(ActorSystem<?> system, Options options) {
         rid = new SecureRandom().nextLong();
         status = new MountStatus(rid, 0, false, null, null, 0, 0, 0, 0, SpaceReport.getDefaultInstance());
-        data = new TrackedDevice(options.data(), options.carriesData());
         io = Executors.newFixedThreadPool(options.ioThreads(), Thread.ofPlatform().name("cairn-io-", 0).daemon(true).factory());
+        data = new TrackedDevice(options.data(), options.carriesData(), io);
         background = Executors.newSingleThreadExecutor(
                 Thread.ofPlatform().name("cairn-merge").daemon(true).priority(Thread.MIN_PRIORITY).factory());
         var cache = new BlockCache(options.metadata(), options.fsid(), options.cacheBytesMax(), options.meters(), Tags.empty());

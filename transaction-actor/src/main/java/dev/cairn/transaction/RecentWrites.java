@@ -21,8 +21,14 @@ final class RecentWrites {
 
     private List<DataPatch> patches = new ArrayList<>();
     private int bytes;
-    private boolean tooMany;
+    private volatile boolean tooMany;
     private long carriedBytes;
+
+    /// Only a flush helps, whatever else is written before it. May be asked without the monitor: what was written before the
+    /// question is covered by that flush.
+    boolean forgets() {
+        return tooMany;
+    }
 
     boolean remembers(long length) {
         return !tooMany && bytes + length <= BYTES_MAX;
