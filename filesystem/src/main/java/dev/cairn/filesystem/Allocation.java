@@ -41,7 +41,7 @@ final class Allocation {
     }
 
     /// @param zeroes the plan of [#planZero] for the whole of a punch, carried out; or null
-    static long fallocate(Tx tx, long ino, int mode, long offset, long length, DataPlan zeroes, Time now) {
+    static long fallocate(Tx tx, long ino, int mode, long offset, long length, DataPlan zeroes, Time now, KillPriv killPriv) {
         check(mode, offset, length);
         tx.lockInode(ino, LockMode.WRITE);
         var inode = loadRegular(tx, ino);
@@ -49,6 +49,7 @@ final class Allocation {
             Attributes.step(tx, inode);
             return 0;
         }
+        Attributes.killPriv(inode, killPriv);
         Xattrs.dropCapability(tx, inode);
         long end = offset + length;
         // Blocks that the range has for itself. The last block of the file is one when all of its file bytes are inside.
@@ -81,9 +82,8 @@ final class Allocation {
     }
 
     static long copyHole(Tx tx, long ino, long offset, long length, Time now, KillPriv killPriv) {
-        long done = fallocate(tx, ino, FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_KEEP_SIZE, offset, length, null, now);
+        long done = fallocate(tx, ino, FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_KEEP_SIZE, offset, length, null, now, killPriv);
         var inode = loadRegular(tx, ino);
-        Attributes.killPriv(inode, killPriv);
         // Not before all is punched: what a truncation has still to free is freed by then.
         if (done == length && offset + length > inode.size) Attributes.extend(inode, offset + length);
         Inodes.storeContents(tx, inode);

@@ -25,7 +25,7 @@ final class Attributes {
     static Outcome set(Tx tx, long ino, SetAttr change, Time now) {
         tx.lockInode(ino, LockMode.WRITE);
         var inode = Inodes.load(tx, ino);
-        if (change.equals(SetAttr.NONE)) return Outcome.DONE;
+        if (change.equals(SetAttr.NONE) || change.onlyTakesPrivileges() && isForTheWriteToCome(inode, change.killPriv())) return Outcome.DONE;
         if (change.size() != null) {
             long size = change.size();
             if (inode.isDirectory()) throw EISDIR.failure();
@@ -86,12 +86,24 @@ final class Attributes {
         tx.put(Keys.inode(ino), inode.encode());
     }
 
+    private static boolean isForTheWriteToCome(Inode inode, KillPriv by) {
+        return !by.mayChangeMode(inode.uid) && modeWithout(inode, by) != inode.mode;
+    }
+
     static void killPriv(Inode inode, KillPriv by) {
-        if (by == null || inode.isDirectory()) return;
-        inode.mode &= ~Inode.S_ISUID;
-        if ((inode.mode & Inode.S_ISGID) == 0) return;
+        if (by == null) return;
+        int mode = modeWithout(inode, by);
+        if (mode == inode.mode) return;
+        inode.mode = mode;
+        by.tookAway();
+    }
+
+    private static int modeWithout(Inode inode, KillPriv by) {
+        if (inode.isDirectory()) return inode.mode;
+        int mode = inode.mode & ~Inode.S_ISUID;
+        if ((mode & Inode.S_ISGID) == 0) return mode;
         // Without group execution the bit is no privilege (it once meant mandatory locking); a member leaves it.
-        if ((inode.mode & Inode.S_IXGRP) != 0 || !by.isMember(inode.gid)) inode.mode &= ~Inode.S_ISGID;
+        return (mode & Inode.S_IXGRP) != 0 || !by.isMember(inode.gid) ? mode & ~Inode.S_ISGID : mode;
     }
 
     /// Makes a file longer without writing: see [Inode#zeroFrom]. Only when it is not TRUNCATING.

@@ -244,13 +244,14 @@ public final class FileSystem {
     /// @return how many bytes of the range are done; less than `length`: call again for the rest (0 is possible, when
     ///         something else had to be done first)
     public long fallocate(Tx tx, long ino, int mode, long offset, long length, Time now) {
-        return Allocation.fallocate(tx, ino, mode, offset, length, null, now);
+        return Allocation.fallocate(tx, ino, mode, offset, length, null, now, null);
     }
 
     /// As above, after the zeros that [#planZero] planned for the same range have been written: where metadata is scarce a hole
     /// within an extent stays zeros.
-    public long fallocate(Tx tx, long ino, int mode, long offset, long length, DataPlan zeroes, Time now) {
-        return Allocation.fallocate(tx, ino, mode, offset, length, zeroes, now);
+    /// @param killPriv clear suid and sgid; null: do not
+    public long fallocate(Tx tx, long ino, int mode, long offset, long length, DataPlan zeroes, Time now, KillPriv killPriv) {
+        return Allocation.fallocate(tx, ino, mode, offset, length, zeroes, now, killPriv);
     }
 
     /// The next stretch of a copy from `offset` on: a plan to read up to `bytesMax` bytes of data; or, without segments, a

@@ -12,6 +12,10 @@ public record SetAttr(Integer mode, Integer uid, Integer gid, Long size, Time at
         KillPriv killPriv) {
     public static final SetAttr NONE = new SetAttr(null, null, null, null, null, null, null, null);
 
+    boolean onlyTakesPrivileges() {
+        return killPriv != null && equals(NONE.killPriv(killPriv));
+    }
+
     public SetAttr mode(int to) {
         return new SetAttr(to, uid, gid, size, atime, mtime, ctime, killPriv);
     }

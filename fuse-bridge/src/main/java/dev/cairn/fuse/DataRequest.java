@@ -73,14 +73,18 @@ abstract class DataRequest extends RequestRun {
         return size != 0;
     }
 
+    /// The kernel does not tell of every request whether the caller may keep suid and sgid; root alone surely may.
+    final boolean byRoot() {
+        return uid == 0;
+    }
+
     /// @return false when there is nothing to copy
     final boolean beginCopy() {
         writeError = null;
         fromOffset = argU64(COPY_FROM_OFFSET);
         toOffset = argU64(COPY_TO_OFFSET);
         toBytes = Math.min(argU64(COPY_LENGTH), COPY_BYTES_MAX);
-        // The kernel does not tell here whether the caller may keep suid and sgid; root alone surely may.
-        killPriv = uid != 0;
+        killPriv = !byRoot();
         planCopy();
         return toBytes != 0;
     }

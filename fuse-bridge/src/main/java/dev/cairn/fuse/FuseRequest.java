@@ -29,6 +29,8 @@ final class FuseRequest extends DataRequest implements KillPriv {
     private boolean answered, inGate;
     /// Reading may move the inode's access time; and has to, before the request is answered.
     private boolean accessCounts, accessDue;
+    /// The kernel learns the mode from the replies that have attributes, not from those of write, copy and fallocate.
+    private boolean privilegesTaken;
     // What the attempt that just ran says; valid when it was the last one. Taken note of in [#done], never before.
     long linked, unlinked, truncated;
     /// Directories that have another parent now.
@@ -53,7 +55,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
         boolean whole = readHeader(bytes);
         session.metrics.started();
         error = null;
-        answered = inGate = accessCounts = false;
+        answered = inGate = accessCounts = privilegesTaken = false;
         bodyBytes = 0;
         progress = 0;
         outcome = Outcome.DONE;
@@ -328,7 +330,17 @@ final class FuseRequest extends DataRequest implements KillPriv {
     /// The kernel does not say all groups of a caller. Its process knows; when it has gone nobody waits for the answer.
     @Override
     public boolean isMember(int group) {
-        return uid == 0 || gid == group || Groups.ofProcess(pid).contains(Integer.toUnsignedLong(group));
+        return byRoot() || gid == group || Groups.ofProcess(pid).contains(Integer.toUnsignedLong(group));
+    }
+
+    @Override
+    public boolean mayChangeMode(int owner) {
+        return byRoot() || uid == owner;
+    }
+
+    @Override
+    public void tookAway() {
+        privilegesTaken = opcode == WRITE || opcode == COPY_FILE_RANGE || opcode == FALLOCATE;
     }
 
     private static Time now() {
@@ -346,6 +358,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
     /// Answers: with an error, or with the body as it stands.
     @Override
     boolean answer(Errno with) {
+        if (privilegesTaken) session.kernelCache.attributesChanged(opcode == FALLOCATE ? node : toNode);
         sent(sendBody(with));
         return true;
     }

@@ -20,19 +20,33 @@ final class KernelCache {
     /// part of it; so the listing goes. Waits for a reader who is just being given the cached listing, so call it on an I/O
     /// thread: what that reader writes to may itself be a mapped file of this mount, which the thread of a ring has to serve.
     void parentChanged(long dir) {
+        int errno = invalidate(dir, 0);
+        if (errno != 0) log.error("directory {} was moved; its cached `..` stays wrong until it changes or is forgotten: {}", dir,
+                Linux.describe(errno));
+    }
+
+    /// The mode is another one, and the reply to the request that made it so does not say it. Waits for nobody.
+    void attributesChanged(long ino) {
+        int errno = invalidate(ino, -1);
+        if (errno != 0) log.error("inode {} has lost set-user-id or set-group-id; the kernel's cached mode stays wrong until it is asked for again: {}",
+                ino, Linux.describe(errno));
+    }
+
+    /// @param offset from where on cached pages go as well; negative: attributes alone
+    /// @return an errno, or 0
+    private int invalidate(long ino, long offset) {
         try (var arena = Arena.ofConfined()) {
             var out = arena.allocate(OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_BYTES, 8);
             out.set(U32, OUT_LEN, (int) out.byteSize());
             out.set(U32, OUT_ERROR, NOTIFY_INVAL_INODE);
             out.set(U64, OUT_UNIQUE, 0);
-            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_NODE, dir);
-            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_OFFSET, 0);
+            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_NODE, ino);
+            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_OFFSET, offset);
             out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_LENGTH, 0);       // to the end
             long result = Linux.write(Linux.errnoMemory(arena), fd, out, out.byteSize());
             // ENOENT: the kernel does not know it.
-            if (result < 0 && result != -Linux.ENOENT && result != -Linux.ENODEV && result != -Linux.ECONNABORTED)
-                log.error("directory {} was moved; its cached `..` stays wrong until it changes or is forgotten: {}", dir,
-                        Linux.describe((int) -result));
+            boolean known = result < 0 && result != -Linux.ENOENT && result != -Linux.ENODEV && result != -Linux.ECONNABORTED;
+            return known ? (int) -result : 0;
         }
     }
 }

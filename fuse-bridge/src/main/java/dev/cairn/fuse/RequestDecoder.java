@@ -132,7 +132,7 @@ final class RequestDecoder {
                 r.need(FALLOCATE_BYTES);
                 long length = r.argU64(FALLOCATE_LENGTH) - r.progress;
                 r.stepBytes = fs.fallocate(tx, r.node, r.argU32(FALLOCATE_MODE), r.argU64(FALLOCATE_OFFSET) + r.progress,
-                        length, r.plan, r.now);
+                        length, r.plan, r.now, r.byRoot() ? null : r);
                 r.outcome = r.stepBytes < length ? Outcome.AGAIN : Outcome.DONE;
             }
             case LSEEK -> {

@@ -44,6 +44,31 @@ class OwnerTest extends PosixTest {
         assertOwner(file, ALICE, ALICE);
     }
 
+    /// ext4 answers EPERM where bits would go. Over FUSE the request is the same as the one that comes before a stranger's
+    /// write, which must not fail; so it is answered, and changes nothing.
+    @Test
+    void a_chown_that_changes_nothing_takes_set_user_id_away_for_the_owner_but_not_for_a_stranger() {
+        var file = file(alice, "f", 0755, "content");
+        ok(root.chmod(file, 06755));
+        bob.chown(file, -1, -1);
+        assertThat(root.stat(file).permissions()).isEqualTo(06755);
+        ok(alice.chown(file, -1, -1));
+        assertThat(root.stat(file).permissions()).isEqualTo(0755);
+    }
+
+    /// Through a descriptor that an earlier mode, or somebody else, let her have.
+    @Test
+    void a_strangers_write_or_allocation_takes_set_user_id_away_whatever_the_mode_is_by_then() {
+        var file = file(alice, "f", 0666, "content");
+        int fd = kept(bob.open(file, O_RDWR, 0));
+        ok(root.chmod(file, 04755));
+        assertThat(bob.write(fd, bytes("x"))).isEqualTo(1);
+        assertThat(root.stat(file).permissions()).isEqualTo(0755);
+        ok(root.chmod(file, 06755));
+        ok(bob.fallocate(fd, 0, 0, 10_000));
+        assertThat(root.stat(file).permissions()).isEqualTo(0755);
+    }
+
     @Test
     void lchown_changes_the_link_and_chown_what_it_names() {
         var file = file("f", 0644, "");
