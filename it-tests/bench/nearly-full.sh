@@ -54,7 +54,7 @@ def rate(what, size, warm=1):
             os.unlink("%s/rate/file%d" % (top, k))
         os.rmdir(top + "/rate")
         commit()
-        time.sleep(5)                           # what was deleted is merged away
+        time.sleep(4)                           # what was deleted is merged away
     rates = rates[warm:]
     median = statistics.median(rates)
     print("%-34s %8.0f files/s   (%s)" % (what, median, ", ".join("%.0f" % r for r in rates)), flush=True)
@@ -95,16 +95,18 @@ names = []
 
 def fill_metadata():
     os.makedirs(top + "/ballast", exist_ok=True)
-    names.append("%s/ballast/m%d" % (top, len(names)))
-    os.close(os.open(names[-1], os.O_CREAT))
+    name = "%s/ballast/m%d" % (top, len(names))
+    os.close(os.open(name, os.O_CREAT))
+    names.append(name)
     for k in range(4):
         os.setxattr(names[-1], "user.%d" % k, os.urandom(65000))
 
 
 def fill_data():
     os.makedirs(top + "/ballast", exist_ok=True)
-    names.append("%s/ballast/d%d" % (top, len(names)))
-    with open(names[-1], "w") as f:
+    name = "%s/ballast/d%d" % (top, len(names))
+    with open(name, "w") as f:
+        names.append(name)
         os.posix_fallocate(f.fileno(), 0, 8 << 20)
 
 
@@ -128,7 +130,7 @@ def data_free():
 
 start = os.statvfs(top)
 # The first rounds are slower: the node has just been started.
-none, none_4k = rate("create, empty volume", 0, 8), rate("create and write 4 KiB, empty", 4096)
+none, none_4k = rate("create, empty volume", 0, 5), rate("create and write 4 KiB, empty", 4096)
 full(files_free, start.f_ffree, 260, fill_metadata, remove)
 print("metadata %.1f %% full" % (100 * (1 - files_free() / start.f_ffree)), flush=True)
 now = rate("create, metadata 99 % full", 0)

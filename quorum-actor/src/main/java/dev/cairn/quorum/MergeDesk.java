@@ -24,7 +24,7 @@ final class MergeDesk {
     static final long TIDY_BLOCKS_MAX = 4096;
     private static final int SCARCE_PART = 4;
     /// A volume that was low so short a time ago is being emptied: the rest of what was deleted does not wait until it is idle.
-    private static final long EMPTIED_NANOS = 10_000_000_000L;
+    private static final long EMPTIED_NANOS = 30_000_000_000L;
     private static final long OFFER_AGAIN_NANOS = 100_000_000L;
     /// An abandoned job met a damaged block or a sick device: given out again at once it would only spin.
     private static final long ABANDONED_NANOS = 5_000_000_000L;

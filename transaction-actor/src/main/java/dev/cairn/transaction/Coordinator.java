@@ -60,7 +60,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private static final Duration TICK = Duration.ofMillis(250);
     /// While metadata are low, and for some time after, in ticks: only deletions that are committed can be merged, so those that
     /// bring the space back do not wait for the ordinary interval.
-    private static final int HURRIED_COMMIT_TICKS = 4, HURRY_TICKS = 20;
+    private static final int HURRIED_COMMIT_TICKS = 4, HURRY_TICKS = 120;
     /// As the server's planner: fewer commit logs are not worth a merge.
     private static final int MERGE_FROM_RUNS = 4;
 
