@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Files created per second on an empty volume, on one whose metadata are 99 % full, and on one whose data are as well.
+# Files created per second on an empty volume, on one whose metadata are full but for 1 % and the mount's share, and on one
+# whose data are 99 % full.
 #
 #   it-tests/bench/nearly-full.sh [-n FILES] [-r ROUNDS] [WORK]
 #
@@ -72,16 +73,15 @@ def settled(free):
     return last
 
 
-def full(free, total, each, add, remove):
-    """Leaves one hundredth free, of which each addition takes `each`. Merging takes and returns some as well: so in steps."""
+def full(free, goal, each, add, remove):
+    """Leaves so much free, of which each addition takes `each`. Merging takes and returns some as well: so in steps."""
     while True:
         now = settled(free)
-        if 0.8 * total / 100 <= now <= 1.2 * total / 100:
+        if 0.8 * goal <= now <= 1.2 * goal:
             return
-        if now < total / 100:
-            for _ in range(max(1, int((total / 100 - now) / each))):
-                remove()
-        for _ in range(int((now - total / 100) / each + 0.5)):
+        for _ in range(int((goal - now) / each + 0.5)):
+            remove()
+        for _ in range(int((now - goal) / each + 0.5)):
             try:
                 add()
             except OSError as e:
@@ -107,7 +107,7 @@ def fill_data():
     name = "%s/ballast/d%d" % (top, len(names))
     with open(name, "w") as f:
         names.append(name)
-        os.posix_fallocate(f.fileno(), 0, 8 << 20)
+        os.posix_fallocate(f.fileno(), 0, 4 << 20)
 
 
 def remove():
@@ -131,12 +131,13 @@ def data_free():
 start = os.statvfs(top)
 # The first rounds are slower: the node has just been started.
 none, none_4k = rate("create, empty volume", 0, 5), rate("create and write 4 KiB, empty", 4096)
-full(files_free, start.f_ffree, 260, fill_metadata, remove)
-print("metadata %.1f %% full" % (100 * (1 - files_free() / start.f_ffree)), flush=True)
-now = rate("create, metadata 99 % full", 0)
+# One hundredth, and what the mount has in hand, up to a 32nd: with less the volume is flagged low, and nothing can be created.
+full(files_free, start.f_ffree // 100 + (1 << 30) // (64 << 10) // 32 * 64, 260, fill_metadata, remove)
+print("metadata %.1f %% full, the share in hand being free" % (100 * (1 - files_free() / start.f_ffree)), flush=True)
+now = rate("create, metadata full but for 1 %", 0)
 empty()
 settled(files_free)
-full(data_free, start.f_bavail, 2048, fill_data, remove)
+full(data_free, start.f_bavail // 100, 1024, fill_data, remove)
 print("data %.1f %% full" % (100 * (1 - data_free() / start.f_bavail)), flush=True)
 now_4k = rate("create and write 4 KiB, data full", 4096)
 empty()
