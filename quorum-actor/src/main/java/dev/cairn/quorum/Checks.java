@@ -3,7 +3,6 @@ package dev.cairn.quorum;
 import dev.cairn.allocator.ExtentSet;
 import dev.cairn.allocator.HolderId;
 import dev.cairn.allocator.SpacePools;
-import dev.cairn.block.Extent;
 import dev.cairn.proto.CommitLog;
 import dev.cairn.proto.CompleteMerge;
 import dev.cairn.proto.MergeTask;
@@ -54,27 +53,15 @@ final class Checks {
 
     /// Whether the extents are in the set, each block once.
     private static String takenFrom(ExtentSet set, Iterable<dev.cairn.proto.Extent> extents, String kind, HolderId holder) {
-        // Most commits take nothing or one extent; a set of them is two hundred times as large.
-        ExtentSet taken = null;
-        Extent first = null;
+        var taken = new ExtentSet();
         for (var message : extents) {
             if (Runs.badExtent(message)) return "%s extent of %d blocks at %d".formatted(kind, message.getCount(), message.getStart());
             var extent = Runs.extent(message);
-            if (first == null) first = extent;
-            else {
-                if (taken == null) taken = setOf(first);
-                if (taken.overlaps(extent)) return "%s blocks %s are named twice".formatted(kind, extent);
-                taken.add(extent);
-            }
+            if (taken.overlaps(extent)) return "%s blocks %s are named twice".formatted(kind, extent);
             if (!set.contains(extent)) return "%s blocks %s are not in the share of %s".formatted(kind, extent, holder);
+            taken.add(extent);
         }
         return null;
-    }
-
-    private static ExtentSet setOf(Extent one) {
-        var set = new ExtentSet();
-        set.add(one);
-        return set;
     }
 
     /// What is freed must be in use, or come into use with this very commit.
