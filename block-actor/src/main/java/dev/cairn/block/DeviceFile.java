@@ -69,7 +69,16 @@ final class DeviceFile implements AutoCloseable {
         if (lock == -Libc.EAGAIN) throw new DeviceInUseException(name
                 + ": is in use by another process, probably a Cairn node or mkfs; stop it first");
         if (lock < 0) throw new DeviceException(name + ": cannot be locked: " + Libc.reason(-lock));
+        if (writable) hearOfEarlierWrites(name, fd);
         return new DeviceFile(name, fd, after.stat(), size(name, fd));
+    }
+
+    // Linux tells a failed writeback that nobody has heard of yet to whoever opened the file since. Taken for a failure of
+    // this opening's own writes it would end a node that has just been restarted because of it. Nothing that was promised
+    // is lost with those writes: a promise is made after a flush that went well, or can be kept without the device.
+    private static void hearOfEarlierWrites(String name, int fd) {
+        int answer = Libc.fdatasync(fd);
+        if (answer != 0) LOG.warn("{}: writes before it was opened were lost, none of them acknowledged: {}", name, Libc.reason(-answer));
     }
 
     String name() {

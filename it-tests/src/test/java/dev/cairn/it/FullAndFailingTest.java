@@ -115,6 +115,45 @@ class FullAndFailingTest {
     }
 
     @Test
+    void a_device_that_loses_what_it_had_in_its_cache_ends_the_mount_and_nothing_acknowledged() throws Exception {
+        scratch.tmpfs("small", 40);
+        var meta = scratch.file("meta", META);
+        var data = scratch.loop(scratch.file("small/disk", DATA));
+        mkfs(meta, data);
+        mount(meta, data);
+        Files.write(mount.resolve("before"), random(5 << 20, 1));
+        sync().orFail();
+        var filler = scratch.dir.resolve("small/filler");
+        TestVolume.shell("head -c 100M /dev/zero > '%s' 2>/dev/null || true".formatted(filler)).orFail();
+        // Its data is in the journal, whatever becomes of the device's cache.
+        for (int n = 0; n < 20; n++) acknowledged(mount.resolve("small" + n), random(3000, n));
+        var failed = TestVolume.shell("dd if=/dev/urandom of='%s'/big bs=1M count=20 conv=fsync status=none".formatted(mount));
+        assertThat(failed.code()).isNotZero();
+        assertThat(failed.err()).contains("Input/output error");
+        assertThat(status().code()).isNotZero();
+        assertThat(status().out()).contains("mount-failed", data.toString() + ": flush", "stop and start the node");
+        // Once the mount has been given up, what the journal carries would have to reach the device.
+        Scratch.await(Duration.ofSeconds(60), "the server's own trouble", () -> status().out().contains("server-trouble"));
+        assertThat(status().out()).contains("cannot be made durable on its device: " + data);
+        Scratch.refused(TestVolume.cairn("umount", mount.toString()), mount + " is unmounted, but its last changes are lost", data.toString());
+        Files.delete(filler);
+        TestVolume.shell("echo 3 > /proc/sys/vm/drop_caches").orFail();
+        mount(meta, data);
+        assertThat(Files.readAllBytes(mount.resolve("before"))).isEqualTo(random(5 << 20, 1));
+        for (int n = 0; n < 20; n++) assertThat(Files.readAllBytes(mount.resolve("small" + n))).isEqualTo(random(3000, n));
+        acknowledged(mount.resolve("after"), random(100_000, 3));
+        assertThat(status().out()).doesNotContain("failed");
+        TestVolume.cairn("umount", mount.toString()).orFail();
+    }
+
+    private static void acknowledged(Path file, byte[] content) throws IOException {
+        try (var channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            channel.write(ByteBuffer.wrap(content));
+            channel.force(true);
+        }
+    }
+
+    @Test
     void a_full_disk_under_the_metadata_and_a_damaged_block_of_a_run() throws Exception {
         var small = scratch.tmpfs("small", 2);
         var meta = scratch.file("small/meta", META);

@@ -21,6 +21,7 @@ import org.awaitility.Awaitility;
 /// also after a failure.
 final class Scratch implements AutoCloseable {
     final Path dir;
+    private final List<Path> loops = new ArrayList<>();
 
     Scratch() throws IOException {
         dir = Files.createTempDirectory("cairn-it-");
@@ -44,6 +45,15 @@ final class Scratch implements AutoCloseable {
         var path = folder(name);
         TestVolume.shell("mount -t tmpfs -o size=%dM cairn-it '%s'".formatted(mebibytes, path)).orFail();
         return path;
+    }
+
+    /// A block device over this file, whose cache fails to be written back when the file's disk has no room.
+    Path loop(Path file) {
+        var made = TestVolume.run(Duration.ofSeconds(20), Map.of(), "losetup", "--find", "--show", file.toString());
+        made.orFail();
+        var device = Path.of(made.out().strip());
+        loops.add(device);
+        return device;
     }
 
     /// A free port below those of outgoing connections; the journal takes the next one.
@@ -92,6 +102,7 @@ final class Scratch implements AutoCloseable {
         for (var mount : mounts.reversed())
             TestVolume.run(Duration.ofSeconds(20), Map.of(), "umount", "-l", mount.toString());
         for (var node : nodes) await(Duration.ofSeconds(10), "the end of " + node.pid(), () -> !node.isAlive());
+        for (var loop : loops) TestVolume.run(Duration.ofSeconds(20), Map.of(), "losetup", "--detach", loop.toString());
         TestVolume.deleteTree(dir);
     }
 

@@ -14,6 +14,7 @@ import java.security.MessageDigest;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Executors;
 import org.slf4j.Logger;
@@ -44,7 +45,8 @@ final class AdminHttp implements AutoCloseable {
 
         void mount(Path dir);
 
-        void unmount(Path dir, boolean lazy);
+        /// What has become of changes that could not be committed, if there were any.
+        Optional<String> unmount(Path dir, boolean lazy);
 
         void sync();
 
@@ -54,7 +56,7 @@ final class AdminHttp implements AutoCloseable {
         Resized resize(OptionalLong metadataBytes, OptionalLong dataBytes);
 
         /// Unmounts and commits everything, then returns; the process ends afterwards.
-        void stop(boolean lazy);
+        Optional<String> stop(boolean lazy);
     }
 
     private final HttpServer server;
@@ -153,7 +155,9 @@ final class AdminHttp implements AutoCloseable {
         boolean lazy = Boolean.parseBoolean(query.get("lazy"));
         switch (path) {
             case "/mount" -> control.mount(dir(query));
-            case "/unmount" -> control.unmount(dir(query), lazy);
+            case "/unmount" -> {
+                return ended(control.unmount(dir(query), lazy));
+            }
             case "/sync" -> control.sync();
             case "/check" -> {
                 return new Answer(200, JSON, Json.pretty(control.check().toJson()) + "\n");
@@ -161,9 +165,18 @@ final class AdminHttp implements AutoCloseable {
             case "/resize" -> {
                 return resized(control.resize(bytes(query, "meta"), bytes(query, "data")));
             }
-            default -> control.stop(lazy);
+            default -> {
+                return ended(control.stop(lazy));
+            }
         }
         return new Answer(200, JSON, Json.line(Map.of("done", true)) + "\n");
+    }
+
+    private static Answer ended(Optional<String> lost) {
+        var json = new LinkedHashMap<String, Object>();
+        json.put("done", true);
+        lost.ifPresent(what -> json.put("lost", what));
+        return new Answer(200, JSON, Json.line(json) + "\n");
     }
 
     private static OptionalLong bytes(Map<String, String> query, String name) {

@@ -54,7 +54,7 @@ final class LocalMount {
     private final MeterRegistry meters;
     private final Set<Meter> metersBefore;
     private volatile boolean ordered;
-    private final CompletableFuture<Void> ended = new CompletableFuture<>();    // with the reason when the last commit failed
+    private final CompletableFuture<String> ended = new CompletableFuture<>();    // with null, or the reason when the last commit failed
 
     private LocalMount(NodeConfig.Mount mount, MountClient client, FuseSession session, MeterRegistry meters, Set<Meter> metersBefore) {
         this.mount = mount;
@@ -121,7 +121,7 @@ final class LocalMount {
 
             @Override
             public void failed(String why) {
-                LOG.error("{} has stopped working: {}; unmount and mount it again", dir, why);
+                LOG.error("{} has stopped working: {}", dir, why);
                 registered.completeExceptionally(new IOException(why));
             }
 
@@ -161,9 +161,11 @@ final class LocalMount {
         await(committed, ENDED_WITHIN, () -> mount.dir() + " could not be committed");
     }
 
-    /// A mount in use is refused before anything has changed, as is one whose last commit fails; `lazy` takes it away
-    /// whatever it costs its users.
-    void unmount(boolean lazy) throws IOException {
+    /// A mount in use is refused before anything has changed, as is one whose last commit fails, unless it has failed for good
+    /// and waiting brings nothing; `lazy` takes it away whatever it costs its users.
+    ///
+    /// @return what has become of changes that could not be committed; empty when all is durable
+    Optional<String> unmount(boolean lazy) throws IOException {
         if (lazy) {
             ordered = true;
             try {
@@ -173,7 +175,7 @@ final class LocalMount {
                 throw new IOException("interrupted", e);
             }
         } else {
-            sync();
+            if (client.status().failure() == null) sync();
             ordered = true;
             try {
                 session.unmount();
@@ -182,21 +184,26 @@ final class LocalMount {
                 throw e;
             }
         }
-        await(ended, ENDED_WITHIN, () -> mount.dir() + " is unmounted, but its last changes could not be committed"
-                + Optional.ofNullable(client.status().commitFailure()).map(why -> ": " + why).orElse(""));
+        await(ended, ENDED_WITHIN, () -> mount.dir() + " is unmounted, but does not end");
+        return Optional.ofNullable(ended.join()).map(why -> mount.dir() + " is unmounted, but its last changes are lost: " + why);
     }
 
     // The kernel's side has gone: nothing new can come, and what has come is made durable.
     private void sessionEnded(Consumer<LocalMount> onEnd) {
         client.stop().whenComplete((errno, failure) -> {
             if (failure != null) LOG.error("{}: the mount could not be ended", mount.dir(), failure);
-            if (errno != null) LOG.error("{}: the last changes could not be committed ({}): {}", mount.dir(), errno, client.status().commitFailure());
+            if (errno != null) LOG.error("{}: the last changes could not be committed ({}): {}", mount.dir(), errno, why(errno));
             // A later mount of this process registers meters of its own under the same names.
             meters.getMeters().stream().filter(meter -> !metersBefore.contains(meter)).forEach(meters::remove);
             if (failure != null) ended.completeExceptionally(failure);
-            else finish(ended, errno);
+            else ended.complete(errno == null ? null : why(errno));
             onEnd.accept(this);
         });
+    }
+
+    private String why(Errno errno) {
+        var status = client.status();
+        return status.failure() != null ? status.failure() : status.commitFailure() != null ? status.commitFailure() : errno.name();
     }
 
     private static void finish(CompletableFuture<Void> future, Errno errno) {
@@ -204,7 +211,7 @@ final class LocalMount {
         else future.completeExceptionally(new IOException(errno.name()));
     }
 
-    private static void await(CompletableFuture<Void> future, Duration within, java.util.function.Supplier<String> what) throws IOException {
+    private static void await(CompletableFuture<?> future, Duration within, java.util.function.Supplier<String> what) throws IOException {
         try {
             future.get(within.toMillis(), TimeUnit.MILLISECONDS);
         } catch (ExecutionException e) {

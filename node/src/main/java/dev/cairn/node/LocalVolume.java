@@ -250,13 +250,14 @@ final class LocalVolume implements Volume {
     }
 
     @Override
-    public void unmount(Path dir, boolean lazy) throws IOException {
+    public Optional<String> unmount(Path dir, boolean lazy) throws IOException {
         var mounted = mounted();
-        if (mounted == null || !mounted.dir().equals(dir)) return;    // by itself, meanwhile
-        mounted.unmount(lazy);
+        if (mounted == null || !mounted.dir().equals(dir)) return Optional.empty();    // by itself, meanwhile
+        var lost = mounted.unmount(lazy);
         synchronized (this) {
             if (mount == mounted) mount = null;
         }
+        return lost;
     }
 
     @Override

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -111,18 +112,25 @@ final class Node implements AdminHttp.Control, AutoCloseable {
     }
 
     @Override
-    public void unmount(Path dir, boolean lazy) {
+    public Optional<String> unmount(Path dir, boolean lazy) {
         synchronized (this) {
             if (!wanted.contains(dir)) throw new IllegalStateException(dir + " is not mounted by this node");
         }
+        var lost = takeAway(dir, lazy);
+        if (config.stopWhenUnmounted()) endWith(0);
+        return lost;
+    }
+
+    private Optional<String> takeAway(Path dir, boolean lazy) {
+        Optional<String> lost;
         try {
-            open().unmount(dir, lazy);
+            lost = open().unmount(dir, lazy);
         } catch (IOException e) {
             throw new IllegalStateException(e.getMessage(), e);
         }
         gone(dir);
-        LOG.info("unmounted {}", dir);
-        if (config.stopWhenUnmounted()) endWith(0);
+        lost.ifPresentOrElse(LOG::error, () -> LOG.info("unmounted {}", dir));
+        return lost;
     }
 
     // The mount ended by umount(8), or because its connection broke: its volume has committed what there was.
@@ -176,17 +184,14 @@ final class Node implements AdminHttp.Control, AutoCloseable {
     }
 
     @Override
-    public void stop(boolean lazy) {
+    public Optional<String> stop(boolean lazy) {
+        Optional<String> lost = Optional.empty();
         for (var dir : List.copyOf(mounted())) {
-            try {
-                open().unmount(dir, lazy);
-            } catch (IOException e) {
-                throw new IllegalStateException(e.getMessage(), e);
-            }
-            gone(dir);
-            LOG.info("unmounted {}", dir);
+            var lostHere = takeAway(dir, lazy);
+            if (lost.isEmpty()) lost = lostHere;
         }
-        endWith(0);
+        endWith(lost.isEmpty() ? 0 : 1);
+        return lost;
     }
 
     /// By a signal: nobody is there to be told that a mount is in use.
@@ -223,7 +228,7 @@ final class Node implements AdminHttp.Control, AutoCloseable {
         var address = http == null ? "" : http.address();
         if (open == null)
             return new NodeStatus(pid, version(), state.dir(), "", config.slot(), java.util.OptionalLong.empty(), "not started yet",
-                    address, uptime, List.of(), java.util.Optional.empty(),
+                    address, uptime, List.of(), Optional.empty(),
                     List.of(new Condition(Condition.Name.STARTING, "it is opening its devices and journal")));
         var mounts = open.mounts();
         var conditions = new ArrayList<>(open.conditions());

@@ -28,8 +28,11 @@ interface Volume {
     /// Returns when the mount serves.
     void mount(NodeConfig.Mount mount) throws IOException;
 
-    /// Takes the mount away, commits, and says farewell to the server. A mount in use is refused, unless `lazy`.
-    void unmount(Path dir, boolean lazy) throws IOException;
+    /// Takes the mount away, commits, and says farewell to the server. A mount in use is refused, unless `lazy`, and so is one
+    /// whose changes cannot be committed now but perhaps later.
+    ///
+    /// @return what has become of changes that could not be committed, for an operator; empty when all is durable
+    Optional<String> unmount(Path dir, boolean lazy) throws IOException;
 
     /// Commits everything done so far through any mount.
     void sync() throws IOException;

@@ -37,6 +37,7 @@ class NodeTest {
         final List<Condition> conditions = new ArrayList<>();
         OptionalLong term = OptionalLong.of(7);
         boolean busy;
+        Optional<String> lost = Optional.empty();
         boolean closed;
         Consumer<Path> unmounted;
 
@@ -53,10 +54,11 @@ class NodeTest {
         }
         @Override public List<Condition> conditions() { return conditions; }
         @Override public void mount(NodeConfig.Mount mount) { mounted.add(mount.dir()); }
-        @Override public void unmount(Path dir, boolean lazy) throws IOException {
+        @Override public Optional<String> unmount(Path dir, boolean lazy) throws IOException {
             if (busy && !lazy) throw new IOException(dir + " is busy");
             told.add("unmount " + lazy);
             mounted.remove(dir);
+            return lost;
         }
         @Override public void sync() { told.add("sync"); }
         @Override public CheckedVolume check() { return new CheckedVolume(java.util.Map.of(), List.of(), 0); }

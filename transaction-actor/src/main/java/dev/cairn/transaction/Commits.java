@@ -116,7 +116,7 @@ final class Commits {
         failure = outcome.error().toString();
         if (outcome.dataLost()) {
             // The kernel drops what it could not write: a later flush would succeed and mean nothing.
-            surroundings.fail("file data was lost in a flush (" + failure + "); unmount, check the device, mount again");
+            surroundings.fail("file data was lost in a flush (" + outcome.error().getMessage() + "); check the device, then stop and start the node");
             return;
         }
         log.error("the commit of transaction {} failed; it is tried again in {} s, fsync gets EIO meanwhile: {}",

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.net.SocketTimeoutException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -34,26 +35,28 @@ final class DownCommand extends StateCommand {
             return Cairn.OK;
         }
         var within = Duration.ofSeconds(timeoutSeconds);
+        Optional<String> lost;
         try {
-            stop(state, mounts, within);
+            lost = stop(state, mounts, within);
         } catch (SocketTimeoutException e) {
             throw notInTime(state);
         }
         if (!progress().await(within, () -> "waiting for the node to end", () -> !state.nodeAlive())) throw notInTime(state);
+        if (lost.isPresent()) throw new CommandFailure("the node has stopped, " + lost.get());
         print("stopped; everything is committed");
         return Cairn.OK;
     }
 
-    private void stop(StateDirectory state, List<java.nio.file.Path> mounts, Duration within) throws IOException {
+    private Optional<String> stop(StateDirectory state, List<java.nio.file.Path> mounts, Duration within) throws IOException {
         // A node that has only just been started does not take orders yet.
         progress().await(within, () -> "waiting for the node to finish starting", () -> state.running().isPresent() || !state.nodeAlive());
         var running = state.running();
         if (running.isEmpty()) {
             if (state.nodeAlive()) throw notInTime(state);
-            return;
+            return Optional.empty();
         }
         try {
-            new NodePort(running.get()).stop(lazy, within);
+            return new NodePort(running.get()).stop(lazy, within);
         } catch (CommandFailure refused) {
             var users = mounts.stream().flatMap(mount -> MountUsers.of(mount).stream()).distinct().limit(5).toList();
             throw users.isEmpty() ? refused : new CommandFailure(refused.getMessage() + "; in use by " + String.join(", ", users)

@@ -74,8 +74,14 @@ final class NodePort {
         order("/mount?dir=" + encoded(dir), within);
     }
 
-    void unmount(Path dir, boolean lazy, Duration within) throws IOException {
-        order("/unmount?dir=" + encoded(dir) + "&lazy=" + lazy, within);
+    /// What has become of changes that could not be committed, if there were any.
+    Optional<String> unmount(Path dir, boolean lazy, Duration within) throws IOException {
+        return lost(order("/unmount?dir=" + encoded(dir) + "&lazy=" + lazy, within));
+    }
+
+    private static Optional<String> lost(Answer answer) throws IOException {
+        var json = answer.json();
+        return json.hasPath("lost") ? Optional.of(json.getString("lost")) : Optional.empty();
     }
 
     /// The node's answer: block counts now and before.
@@ -86,8 +92,9 @@ final class NodePort {
         return order("/resize" + (query.isEmpty() ? "" : "?" + String.join("&", query)), within).json();
     }
 
-    void stop(boolean lazy, Duration within) throws IOException {
-        order("/stop?lazy=" + lazy, within);
+    /// As [#unmount] of all there is.
+    Optional<String> stop(boolean lazy, Duration within) throws IOException {
+        return lost(order("/stop?lazy=" + lazy, within));
     }
 
     /// What a check of the volume has found.

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.net.SocketTimeoutException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -40,8 +41,9 @@ final class UmountCommand extends Cairn.Subcommand {
             return Cairn.OK;
         }
         var running = node.get().running().orElseThrow(() -> new CommandFailure("the node of " + dir + " has just ended; try again"));
+        Optional<String> lost;
         try {
-            new NodePort(running).unmount(dir, lazy, within);
+            lost = new NodePort(running).unmount(dir, lazy, within);
         } catch (SocketTimeoutException e) {
             throw new CommandFailure(dir + " is still being unmounted, see " + node.get().log(), e);
         } catch (CommandFailure refused) {
@@ -52,7 +54,8 @@ final class UmountCommand extends Cairn.Subcommand {
         boolean ends = NodeConfig.load(node.get().config()).stopWhenUnmounted();
         var progress = new Progress(environment().err(), spec.qualifiedName());
         if (ends && !progress.await(within, () -> "waiting for the node to end", () -> !node.get().nodeAlive()))
-            throw new CommandFailure(dir + " is unmounted and committed, but its node is still stopping, see " + node.get().log());
+            throw new CommandFailure(lost.orElse(dir + " is unmounted and committed") + "; its node is still stopping, see " + node.get().log());
+        if (lost.isPresent()) throw new CommandFailure(lost.get());
         return Cairn.OK;
     }
 }

@@ -23,7 +23,7 @@ import java.util.List;
 /// the journal flushes the device instead of carrying, and it does so once when a mount comes or goes: what is pending is
 /// always of the only mount there is.
 public final class CarriedData {
-    /// The data device, where the journal's node has it. Both may block.
+    /// The data device, where the journal's node has it. Both may block, and throw [java.io.UncheckedIOException].
     public interface Device {
         void write(long byteOffset, byte[] bytes);
 

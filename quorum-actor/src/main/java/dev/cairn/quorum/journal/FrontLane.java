@@ -6,6 +6,7 @@ import dev.cairn.proto.JournalEntry;
 import dev.cairn.proto.JournalReply;
 import dev.cairn.proto.JournalReply.Outcome;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -113,7 +114,7 @@ final class FrontLane implements AutoCloseable {
         var carried = new CarriedData();
         for (var found : acknowledged) found.entry().getAppend().getCarriedList().forEach(carried::add);
         if (!carried.isEmpty()) LOG.info("file data that the journal carried is written again");
-        carried.writeTo(data);
+        toDevice(() -> carried.writeTo(data));
     }
 
     /// The writer's claim is on its way: until [#claimed], its stream's appends take the long way.
@@ -192,8 +193,18 @@ final class FrontLane implements AutoCloseable {
     }
 
     private void flushData() {
-        data.flush();
+        toDevice(data::flush);
         dataPending = 0;
+    }
+
+    // A device forgets what it could not write, so flushing it again would mean nothing; opened anew it is told once more.
+    private static void toDevice(Runnable work) {
+        try {
+            work.run();
+        } catch (UncheckedIOException e) {
+            throw new JournalException(("file data that the journal carries cannot be made durable on its device: %s. Check the device, "
+                    + "then stop and start the node: the data is written again").formatted(e.getMessage()), e);
+        }
     }
 
     // Ratis' log carries no data, so it is flushed, and a record of its own says so: what the entry allows others to do must

@@ -321,8 +321,9 @@ public final class RatisJournal implements AutoCloseable {
         if (failed != peer || closed) return;
         synchronized (underWay) {
             if (failure != null) return;
-            failure = new JournalException("the journal in %s cannot be written: %s. Free space or repair the disk; the server "
-                    .formatted(settings.directory, reason(cause)) + "tries again by itself", cause);
+            failure = cause(cause) instanceof JournalException said ? said
+                    : new JournalException("the journal in %s cannot be written: %s. Free space or repair the disk; the server "
+                            .formatted(settings.directory, reason(cause)) + "tries again by itself", cause);
         }
         LOG.error(failure.getMessage());
         List.copyOf(underWay).forEach(answer -> answer.completeExceptionally(failure));
