@@ -13,11 +13,12 @@ import java.util.Map;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// One short life of a node, for the JVM to record which classes a node loads (see `cairn` at the repository's root).
-/// Where nothing can be mounted the rest is recorded.
+/// One short life of a node, for the JVM to record which classes a node loads and how it uses them (see `cairn` at the
+/// repository's root): what has been worth compiling here is compiled early there. Where nothing can be mounted the rest is
+/// recorded.
 public final class NodeTraining {
     private static final Logger LOG = LoggerFactory.getLogger(NodeTraining.class);
-    private static final int FILES = 200;
+    private static final int ROUNDS = Integer.getInteger("cairn.tr", 8), FILES = 1000, SYNCED = 400;
 
     private NodeTraining() {}
 
@@ -43,20 +44,29 @@ public final class NodeTraining {
         }
     }
 
+    // In the order of a day's work, so that each kind of call is seen with others before and behind it.
     private static void use(Path dir) throws IOException {
-        var sub = Files.createDirectory(dir.resolve("sub"));
-        for (int i = 0; i < FILES; i++) {
-            var file = Files.writeString(sub.resolve("file" + i), "content");
-            Files.readString(file);
-            Files.move(file, dir.resolve("moved" + i));
-            // The way through server and journal is the longest there is, and the first fsyncs are waited for as the later ones are.
-            try (var synced = FileChannel.open(dir.resolve("moved" + i), StandardOpenOption.WRITE)) {
-                synced.write(ByteBuffer.wrap("synced".getBytes(StandardCharsets.US_ASCII)));
-                synced.force(true);
+        for (int round = 0; round < ROUNDS; round++) {
+            var sub = Files.createDirectory(dir.resolve("sub" + round));
+            for (int i = 0; i < FILES; i++) Files.writeString(sub.resolve("file" + i), "content");
+            for (int i = 0; i < FILES; i++) {
+                Files.readAttributes(sub.resolve("file" + i), "unix:*");
+                Files.readString(sub.resolve("file" + i));
+                Files.move(sub.resolve("file" + i), sub.resolve("moved" + i));
+                if (i % 4 == 0) Files.delete(Files.createDirectory(sub.resolve("dir" + i)));
+            }
+            for (int i = 0; i < SYNCED; i++) sync(sub.resolve("moved" + i));
+            try (var list = Files.list(sub)) {
+                for (var file : list.toList()) Files.delete(file);
             }
         }
-        try (var list = Files.list(dir)) {
-            for (var file : list.toList()) if (Files.isRegularFile(file)) Files.delete(file);
+    }
+
+    // The way through server and journal is the longest there is, and the first fsyncs are waited for as the later ones are.
+    private static void sync(Path file) throws IOException {
+        try (var synced = FileChannel.open(file, StandardOpenOption.WRITE)) {
+            synced.write(ByteBuffer.wrap("synced".getBytes(StandardCharsets.US_ASCII)));
+            synced.force(true);
         }
     }
 }
