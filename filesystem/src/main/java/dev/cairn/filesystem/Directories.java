@@ -50,9 +50,9 @@ final class Directories {
         long hash = NameHash.of(name);
         long n = 0;
         while (tx.get(Keys.entry(dir.ino, hash, n)) != null) n++;
-        tx.put(Keys.entry(dir.ino, hash, n), value);
-        tx.put(Keys.readdir(dir.ino, pos), value);
-        tx.put(Keys.backref(ino, dir.ino, pos), value);
+        tx.create(Keys.entry(dir.ino, hash, n), value);
+        tx.create(Keys.readdir(dir.ino, pos), value);
+        tx.create(Keys.backref(ino, dir.ino, pos), value);
         dir.entries++;
         dir.size += name.length;
     }

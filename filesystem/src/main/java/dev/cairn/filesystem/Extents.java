@@ -137,14 +137,23 @@ final class Extents {
             physical = before.physical;
         }
         // Keyed by its last block, the joined extent takes the place of the one after it.
-        if (after != null && after.first == mapping.end() && goesOn(mapping, after)) count += after.count;
-        else inode.extents++;
-        put(tx, inode, new Mapping(first, count, physical, mapping.flags));
+        boolean joins = after != null && after.first == mapping.end() && goesOn(mapping, after);
+        var joined = new Mapping(first, joins ? count + after.count : count, physical, mapping.flags);
+        if (joins) {
+            put(tx, inode, joined);
+        } else {
+            create(tx, inode, joined);
+            inode.extents++;
+        }
     }
 
     private static boolean goesOn(Mapping before, Mapping after) {
         return before.flags == after.flags && before.mapped() == after.mapped()
                 && (!before.mapped() || before.physical + before.count == after.physical);
+    }
+
+    private static void create(Tx tx, Inode inode, Mapping mapping) {
+        tx.create(Keys.extent(inode.ino, mapping.end() - 1), encode(mapping));
     }
 
     private static void put(Tx tx, Inode inode, Mapping mapping) {
@@ -160,7 +169,7 @@ final class Extents {
             inode.extents--;
         }
         if (from > mapping.first) {
-            put(tx, inode, mapping.slice(mapping.first, from));
+            create(tx, inode, mapping.slice(mapping.first, from));
             inode.extents++;
         }
     }

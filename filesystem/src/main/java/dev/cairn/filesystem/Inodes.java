@@ -70,12 +70,12 @@ final class Inodes {
     static void storeNew(Tx tx, Inode inode) {
         long seq = tx.seq();
         inode.metaSeq = seq;
-        tx.put(Keys.index(false, seq, inode.ino), EMPTY);
+        tx.create(Keys.index(false, seq, inode.ino), EMPTY);
         if (inode.isRegular()) {
             inode.dataSeq = seq;
-            tx.put(Keys.index(true, seq, inode.ino), EMPTY);
+            tx.create(Keys.index(true, seq, inode.ino), EMPTY);
         }
-        tx.put(Keys.inode(inode.ino), inode.encode());
+        tx.create(Keys.inode(inode.ino), inode.encode());
         tx.countInodes(1);
     }
 
@@ -108,7 +108,7 @@ final class Inodes {
     private static void move(Tx tx, boolean data, long from, long to, long ino) {
         tx.lockIndex(data, from, LockMode.WRITE_ONLY);
         tx.delete(Keys.index(data, from, ino));
-        tx.put(Keys.index(data, to, ino), EMPTY);
+        tx.create(Keys.index(data, to, ino), EMPTY);
     }
 
     /// The last of an inode: its item, its index items, its place among the orphans.
@@ -129,7 +129,7 @@ final class Inodes {
         inode.ctime(now);
         if (inode.nlink == 0) {
             tx.lockOrphans(LockMode.WRITE_ONLY);
-            tx.put(Keys.orphan(inode.ino), EMPTY);
+            tx.create(Keys.orphan(inode.ino), EMPTY);
         }
         store(tx, inode);
     }

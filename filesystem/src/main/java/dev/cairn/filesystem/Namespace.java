@@ -87,7 +87,7 @@ final class Namespace {
         inode.nlink = 0;
         inode.flags |= Inode.NAMELESS;
         tx.lockOrphans(LockMode.WRITE_ONLY);
-        tx.put(Keys.orphan(ino), Inodes.EMPTY);
+        tx.create(Keys.orphan(ino), Inodes.EMPTY);
         return inode;
     }
 
@@ -101,7 +101,7 @@ final class Namespace {
         if (target.length > FileSystem.SYMLINK_BYTES_MAX) throw ENAMETOOLONG.failure();
         var inode = create(tx, dir, name, Inode.S_IFLNK | 0777, new Caller(caller.uid(), caller.gid(), 0), now);
         inode.size = target.length;
-        tx.put(Keys.symlink(inode.ino), target.clone());
+        tx.create(Keys.symlink(inode.ino), target.clone());
         Inodes.storeNew(tx, inode);
         return inode;
     }

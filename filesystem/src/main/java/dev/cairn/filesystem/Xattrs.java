@@ -99,9 +99,12 @@ final class Xattrs {
         return all;
     }
 
-    private static void put(Tx tx, long ino, long hash, long n, byte[] all) {
-        for (int part = 0, at = 0; at < all.length; part++, at += PART_BYTES)
-            tx.put(Keys.xattr(ino, hash, n, part), Arrays.copyOfRange(all, at, Math.min(at + PART_BYTES, all.length)));
+    private static void put(Tx tx, long ino, long hash, long n, byte[] all, int oldParts) {
+        for (int part = 0, at = 0; at < all.length; part++, at += PART_BYTES) {
+            byte[] value = Arrays.copyOfRange(all, at, Math.min(at + PART_BYTES, all.length));
+            if (part < oldParts) tx.put(Keys.xattr(ino, hash, n, part), value);
+            else tx.create(Keys.xattr(ino, hash, n, part), value);
+        }
     }
 
     private static void deleteParts(Tx tx, long ino, long hash, long n, int from, int to) {
@@ -165,7 +168,7 @@ final class Xattrs {
         U64.set(all, ID_AT, id);
         System.arraycopy(name, 0, all, NAME_AT, name.length);
         System.arraycopy(value, 0, all, NAME_AT + name.length, value.length);
-        put(tx, ino, hash, n, all);
+        put(tx, ino, hash, n, all, oldParts);
         deleteParts(tx, ino, hash, n, parts(all.length), oldParts);
     }
 
@@ -210,7 +213,7 @@ final class Xattrs {
         if (last != null) {
             byte[] all = whole(tx, ino, last);
             deleteParts(tx, ino, last.hash, last.n, 0, parts(all.length));
-            put(tx, ino, place.hash, place.n, all);
+            put(tx, ino, place.hash, place.n, all, 0);
         }
         inode.xattrs--;
     }

@@ -391,6 +391,13 @@ final class MemoryVolume {
         }
 
         @Override
+        public void create(Key key, byte[] value) {
+            var masked = masked(key);
+            assertTrue(changes.containsKey(masked) ? changes.get(masked) == null : !items.containsKey(masked), () -> "there already: " + key);
+            put(key, value);
+        }
+
+        @Override
         public void delete(Key key) {
             covered(key, true);
             changes.put(masked(key), null);

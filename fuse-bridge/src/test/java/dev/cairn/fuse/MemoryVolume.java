@@ -234,6 +234,11 @@ final class MemoryVolume implements Submitter, Tx, AutoCloseable {
     }
 
     @Override
+    public void create(Key key, byte[] value) {
+        put(key, value);
+    }
+
+    @Override
     public void put(Key key, byte[] value) {
         undo.add(new Undo(key, items.put(key, value)));
     }

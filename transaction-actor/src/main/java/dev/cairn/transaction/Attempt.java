@@ -130,23 +130,41 @@ final class Attempt implements Tx {
 
     @Override
     public void put(Key key, byte[] value) {
-        if (value.length > Item.VALUE_BYTES_MAX)
-            throw new IllegalArgumentException("a value of %d bytes for %s".formatted(value.length, key));
-        change(new Item(key, seq, value));
+        requireFit(key, value);
+        var old = mount.open.items.get(key);
+        mount.open.items.put(new Item(key, seq, value, old != null && old.born()));
+        changed(key, old);
+    }
+
+    // A deletion in the open transaction hides an older version: the new item must do so, too.
+    @Override
+    public void create(Key key, byte[] value) {
+        requireFit(key, value);
+        var old = mount.open.items.get(key);
+        mount.open.items.put(new Item(key, seq, value, old == null || old.born()));
+        changed(key, old);
     }
 
     @Override
     public void delete(Key key) {
-        change(new Item(key, seq, null));
+        var old = mount.open.items.get(key);
+        if (old != null && old.born()) mount.open.items.remove(old);
+        else mount.open.items.put(new Item(key, seq, null));
+        changed(key, old);
     }
 
-    private void change(Item item) {
+    private static void requireFit(Key key, byte[] value) {
+        if (value.length > Item.VALUE_BYTES_MAX)
+            throw new IllegalArgumentException("a value of %d bytes for %s".formatted(value.length, key));
+    }
+
+    private void changed(Key key, Item old) {
         if (changes == changedKeys.length) {
             changedKeys = java.util.Arrays.copyOf(changedKeys, 2 * changes);
             before = java.util.Arrays.copyOf(before, 2 * changes);
         }
-        changedKeys[changes] = item.key();
-        before[changes] = mount.open.items.put(item);
+        changedKeys[changes] = key;
+        before[changes] = old;
         changes++;
     }
 

@@ -27,11 +27,18 @@ final class ItemTable {
         return before;
     }
 
-    /// Undoes a [#put] of `key` that had replaced `before`.
+    /// Forgets an item, as if it had never been here.
+    void remove(Item item) {
+        items.remove(item.key());
+        changes++;
+        count(item, -1);
+    }
+
+    /// Undoes a [#put] or [#remove] of `key`, where `before` was.
     void restore(Key key, Item before) {
         var undone = before == null ? items.remove(key) : items.put(key, before);
         changes++;
-        count(undone, -1);
+        if (undone != null) count(undone, -1);
         if (before != null) count(before, 1);
     }
 

@@ -36,6 +36,10 @@ public interface Tx {
     /// The array becomes the item's; the caller does not change it any more. At most [Item#VALUE_BYTES_MAX] bytes.
     void put(Key key, byte[] value);
 
+    /// As [#put], for a key that has no item, which the caller knows: it has looked, or nobody can have used the key before.
+    /// An item that is deleted again before its transaction is committed then leaves no trace at all.
+    void create(Key key, byte[] value);
+
     /// Deletes the item whether or not it exists.
     void delete(Key key);
 

@@ -129,8 +129,7 @@ class TransactionsTest {
         operate(tx -> {
             for (var put : puts.entrySet()) {
                 assertThat(tx.get(put.getKey())).isEqualTo(model.get(put.getKey()));
-                if (put.getValue() == null) tx.delete(put.getKey());
-                else tx.put(put.getKey(), put.getValue());
+                putOrDelete(tx, put.getKey(), put.getValue());
                 assertThat(tx.get(put.getKey())).isEqualTo(put.getValue());
             }
         });
@@ -140,10 +139,21 @@ class TransactionsTest {
         });
     }
 
+    private static void putOrDelete(Tx tx, Key key, byte[] value) {
+        if (value == null) tx.delete(key);
+        else if (value.length % 4 > 0 && tx.get(key) == null) tx.create(key, value);
+        else tx.put(key, value);
+    }
+
     private void failedOperation(SplittableRandom random) throws Exception {
+        long bytes = transactions.open.items.bytesInRun(), heap = transactions.open.items.heapBytes();
         try {
             operate(tx -> {
-                for (int n = 0; n < 20; n++) tx.put(key(random.nextInt(200)), new byte[] {1});
+                for (int n = 0; n < 20; n++) {
+                    var key = key(random.nextInt(200));
+                    putOrDelete(tx, key, random.nextInt(3) == 0 ? null : new byte[random.nextInt(5)]);
+                    if (random.nextInt(3) == 0) tx.delete(key);
+                }
                 tx.allocateInode(false);
                 tx.referData(tx.reserveData(3, 0));
                 throw Errno.ENOENT.failure();
@@ -151,7 +161,31 @@ class TransactionsTest {
         } catch (Errno.Failure _) {
             assertThat(transactions.share.dataBlocks()).isEqualTo(100);
             assertThat(transactions.otherNumbers.left()).isEqualTo(2048);
+            assertThat(transactions.open.items.bytesInRun()).isEqualTo(bytes);
+            assertThat(transactions.open.items.heapBytes()).isEqualTo(heap);
         }
+    }
+
+    @Test
+    void what_is_created_and_deleted_in_one_transaction_leaves_nothing_behind() throws Exception {
+        operate(tx -> tx.create(key(1), new byte[10]));
+        operate(tx -> tx.put(key(1), new byte[20]));
+        operate(tx -> tx.delete(key(1)));
+        assertThat(transactions.open.dirty()).isFalse();
+        assertThat(transactions.open.items.bytesInRun()).isZero();
+    }
+
+    @Test
+    void what_an_earlier_transaction_may_have_keeps_its_deletion() throws Exception {
+        operate(tx -> tx.create(key(1), new byte[10]));
+        freezeAndWrite(true);
+        operate(tx -> tx.delete(key(1)));
+        assertThat(transactions.open.items.get(key(1)).deleted()).isTrue();
+        operate(tx -> tx.create(key(1), new byte[10]));
+        operate(tx -> tx.delete(key(1)));
+        assertThat(transactions.open.items.get(key(1)).deleted()).isTrue();
+        operate(tx -> tx.delete(key(2)));
+        assertThat(transactions.open.items.get(key(2)).deleted()).as("nobody said that it was not there").isTrue();
     }
 
     private void walk(SplittableRandom random, TreeMap<Key, byte[]> model) throws Exception {
