@@ -200,14 +200,18 @@ final class SimulatedVolume implements AutoCloseable {
         var outcome = new CompletableFuture<T>();
         mount.submit(new Operation() {
             private T result;
+            // The kernel's next request may be in the same object by then.
+            private boolean over;
 
             @Override
             public String name() {
+                if (over) throw new IllegalStateException("the operation has ended and belongs to its maker again");
                 return "test";
             }
 
             @Override
             public Hold hold() {
+                if (over) throw new IllegalStateException("the operation has ended and belongs to its maker again");
                 return hold;
             }
 
@@ -218,11 +222,13 @@ final class SimulatedVolume implements AutoCloseable {
 
             @Override
             public void done() {
+                over = true;
                 outcome.complete(result);
             }
 
             @Override
             public void failed(Errno errno) {
+                over = true;
                 outcome.completeExceptionally(errno.failure());
             }
         });

@@ -225,8 +225,10 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             return true;
         }
         giveBack(lacking);
+        boolean read = operation.hold() == Operation.Hold.READ;
+        // From here on the object may be another operation on another thread.
         operation.done();
-        if (operation.hold() != Operation.Hold.READ) grown();
+        if (!read) grown();
         return true;
     }
 

@@ -155,9 +155,10 @@ final class Transactions {
         return frozen;
     }
 
-    /// Whether the frozen transaction is small enough to travel inside its commit message.
+    /// Whether the frozen transaction is small enough to travel inside its commit message. One without items is: a run for it
+    /// would hold nothing but what is carried.
     boolean fitsInline() {
-        return carriedRuns.size() < INLINE_COMMITS_MAX && carried.bytesInRun() <= CARRIED_BYTES_MAX && frozen.items.bytesInRun() <= INLINE_BYTES_MAX
+        return frozen.items.isEmpty() || carriedRuns.size() < INLINE_COMMITS_MAX && carried.bytesInRun() <= CARRIED_BYTES_MAX && frozen.items.bytesInRun() <= INLINE_BYTES_MAX
                 && InlineRun.fits(frozen.items.size(), frozen.items.bytesInRun());
     }
 

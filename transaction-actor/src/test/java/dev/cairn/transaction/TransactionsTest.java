@@ -176,6 +176,28 @@ class TransactionsTest {
     }
 
     @Test
+    void a_transaction_without_items_writes_no_run_however_much_is_carried() throws Exception {
+        for (int n = 0; n < Transactions.INLINE_COMMITS_MAX; n++) {
+            int number = n;
+            operate(tx -> tx.create(key(number), new byte[10]));
+            freezeAndWrite(true);
+            pass();
+        }
+        operate(tx -> {
+            var blocks = tx.reserveData(3, 0);
+            tx.referData(blocks);
+            tx.freeData(blocks);
+        });
+        assertThat(transactions.open.dirty()).isTrue();
+        transactions.freeze();
+        assertThat(transactions.fitsInline()).isTrue();
+        pass();
+        operate(tx -> tx.put(key(0), new byte[5]));
+        transactions.freeze();
+        assertThat(transactions.fitsInline()).isFalse();
+    }
+
+    @Test
     void what_an_earlier_transaction_may_have_keeps_its_deletion() throws Exception {
         operate(tx -> tx.create(key(1), new byte[10]));
         freezeAndWrite(true);
