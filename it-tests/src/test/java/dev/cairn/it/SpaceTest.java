@@ -205,9 +205,9 @@ class SpaceTest {
                     + "[ $((n % 7)) = 0 ] && rm -rf $0/a; [ -d $0 ] || break; done",
             // Metadata up to the edge and back: commits of large runs, merges while metadata is low, deletions that bring it back.
             "while mkdir -p $0/b; do for n in $(seq 60); do head -c 45000 /dev/urandom | base64 -w0 > ${0%/*}/value; "
-                    + "touch $0/b/$n; setfattr -n user.a -v \"0s$(cat ${0%/*}/value)\" $0/b/$n; done; rm -rf $0/b; done",
+                    + "touch $0/b/$n; setfattr -n user.a -v \"0s$(cat ${0%/*}/value)\" $0/b/$n; [ $((n % 20)) = 0 ] && sync $0/b/$n; done; rm -rf $0/b; done",
             // Many names, many small commits.
-            "while mkdir -p $0/c; do for n in $(seq 300); do echo $n > $0/c/$n; [ $((n % 50)) = 0 ] && sync -f $0/c/$n; done; rm -rf $0/c; done");
+            "while mkdir -p $0/c; do for n in $(seq 300); do echo $n > $0/c/$n; [ $((n % 50)) = 0 ] && sync $0/c/$n; done; rm -rf $0/c; done");
 
     @Test
     void a_kill_while_filling_deleting_or_merging_loses_no_block() throws Exception {

@@ -15,6 +15,7 @@ import dev.cairn.proto.JournalCarried;
 import dev.cairn.proto.JournalEntry;
 import dev.cairn.proto.JournalReply.Outcome;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -137,6 +138,7 @@ class FrontLogTest {
     private static final class Device implements CarriedData.Device {
         final Map<Long, String> blocks = new HashMap<>();
         int flushes;
+        boolean failing;
 
         @Override
         public void write(long byteOffset, byte[] bytes) {
@@ -145,6 +147,7 @@ class FrontLogTest {
 
         @Override
         public void flush() {
+            if (failing) throw new UncheckedIOException(new IOException("/dev/x: flush: input/output error (EIO)"));
             flushes++;
         }
     }
@@ -191,6 +194,25 @@ class FrontLogTest {
         try (var journal = openWith(crashed, untouched)) {
             claim(journal);
             assertThat(untouched.blocks).as("after a clean end").isEmpty();
+        }
+    }
+
+    @Test
+    void a_data_device_that_fails_is_named_and_gets_its_data_again_when_it_is_well() throws Exception {
+        var device = new Device();
+        try (var journal = openWith(temporary.resolve("journal"), device)) {
+            long epoch = claim(journal).getEpoch();
+            submit(journal, carrying(append(epoch, 1, 1, 10), false, false, Map.of(0L, "carried")));
+            device.failing = true;
+            assertThatThrownBy(() -> submit(journal, carrying(append(epoch, 2, 1, 10), false, true, Map.of())))
+                    .hasStackTraceContaining("cannot be made durable on its device").hasStackTraceContaining("/dev/x: flush")
+                    .hasStackTraceContaining("stop and start the node");
+            assertThat(journal.trouble().orElseThrow()).contains("/dev/x: flush", "stop and start the node");
+            assertThatThrownBy(() -> claim(journal)).hasStackTraceContaining("/dev/x: flush");
+            device.failing = false;
+            device.blocks.clear();
+            assertThat(claim(journal).getHighestSequenceNr()).isEqualTo(1);
+            assertThat(device.blocks).isEqualTo(Map.of(0L, "carried"));
         }
     }
 
