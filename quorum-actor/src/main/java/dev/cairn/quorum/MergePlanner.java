@@ -226,7 +226,8 @@ final class MergePlanner {
         if (level == RunTable.LEVELS_MAX || (level == deepest && !tooMuch)) return null;
         var below = below(level + 1, run.getFirstKey(), run.getLastKey(), busy);
         if (below == null) return null;
-        if (below.isEmpty()) return new Plan.Sink(run, level + 1);
+        // Not `below.isEmpty()`: the run may reach into a busy one, and is merged up to where that begins.
+        if (state.runs().overlapping(level + 1, run.getFirstKey(), run.getLastKey()).isEmpty()) return new Plan.Sink(run, level + 1);
         return job(List.of(run), below, level + 1);
     }
 

@@ -6,6 +6,7 @@ import com.google.protobuf.ByteString;
 import dev.cairn.allocator.ExtentSet;
 import dev.cairn.proto.Extent;
 import dev.cairn.proto.Manifest;
+import dev.cairn.proto.MergeTask;
 import dev.cairn.proto.RunRef;
 import dev.cairn.proto.ServerSnapshot;
 import dev.cairn.proto.VolumeGeometry;
@@ -32,9 +33,13 @@ class MergePlannerTest {
         if (level == 0) manifest.addRuns(run(1000, 0, 0, 2000, 4, 1, deletions + 1, deletions));
         for (int n = 0; n < (level == 0 ? 4 : 20); n++) manifest.addRuns(run(n + 1, 1 + Math.max(0, level), n * 100, n * 100 + 99, 100 + n * 60, 60, 1000, 0));
         if (level > 0) manifest.addRuns(run(1000, level, 0, 2000, 4, 1, deletions + 1, deletions));
+        return planner(ServerSnapshot.newBuilder().setManifest(manifest));
+    }
+
+    private static MergePlanner planner(ServerSnapshot.Builder snapshot) {
         var avail = new ExtentSet();
         avail.add(2000, 2000);
-        return new MergePlanner(ServerState.restore(ServerSnapshot.newBuilder().setManifest(manifest)
+        return new MergePlanner(ServerState.restore(snapshot
                 .setGeometry(VolumeGeometry.newBuilder().setMetadataBlocks(BLOCKS).setMetadataFirst(4).setDataBlocks(1000).setDataFirst(64))
                 .setMetadataAvail(ByteString.copyFrom(avail.encode())).setMetadataFreed(ByteString.copyFrom(new ExtentSet().encode()))
                 .setDataFree(ByteString.copyFrom(new ExtentSet().encode())).build()));
@@ -53,5 +58,20 @@ class MergePlannerTest {
     void a_few_deletions_do_not_rewrite_a_level() {
         for (int level = 0; level <= 1; level++)
             assertThat(planner(level, 100).next(Zeal.IDLE)).as("level %d", level).isNull();
+    }
+
+    /// Found by ServerHistoryTest: a run that began before a busy one and reached into it changed its level, and overlapped.
+    @Test
+    void a_run_that_reaches_into_a_busy_one_is_merged_up_to_there() {
+        RunRef above = run(1000, 1, 50, 250, 4, 1, 10, 0), pushed = run(1001, 1, 300, 400, 5, 1, 10, 0), busy = run(1, 2, 200, 320, 100, 60, 1000, 0);
+        var plan = planner(ServerSnapshot.newBuilder()
+                .setManifest(Manifest.newBuilder().setVersion(1).addRuns(above).addRuns(pushed).addRuns(busy))
+                .addTasks(MergeTask.newBuilder().setJobId(1).addInputRunIds(1001).addInputRunIds(1).setTargetLevel(2)
+                        .setFromKey(busy.getFirstKey()).setThroughKey(Runs.LAST_KEY).setOutputRunId(2000))).next(Zeal.LOW);
+        assertThat(plan).isInstanceOfSatisfying(MergePlanner.Plan.Job.class, job -> {
+            assertThat(job.inputs()).containsExactly(above);
+            assertThat(job.targetLevel()).isEqualTo(2);
+            assertThat(job.through()).isEqualTo(Runs.below(busy.getFirstKey()));
+        });
     }
 }
