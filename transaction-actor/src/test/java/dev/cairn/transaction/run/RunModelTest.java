@@ -37,14 +37,16 @@ class RunModelTest {
             cache.retain(volume.set);
             if (seq % 5 == 0) check(volume, cache, keys, random);
         }
-        // To the end, job by job: one run is left, and no deletion.
+        // To the end, job by job: no deletion is left.
         for (int level = 0; level < 2; level++)
             for (var job = volume.job(level, 100, 6, random); job != null; job = volume.job(level, 100, 6, random))
                 volume.apply(job, MergeRun.merge(job, volume.meta, Volume.FSID));
         check(volume, cache, keys, random);
         assertThat(Volume.scan(volume.set, Key.MIN, Key.MAX, cache).values()).noneMatch(Item::deleted);
-        long listed = volume.runs.stream().flatMap(ref -> ref.getExtentsList().stream()).mapToLong(e -> e.getCount()).sum();
-        assertThat(volume.taken.cardinality()).isEqualTo(listed);
+        // What the last job stopped in may still list blocks that it gave back.
+        long held = volume.runs.stream().mapToLong(ref -> ref.getExtentsList().stream().mapToLong(e -> e.getCount()).sum()
+                - (volume.listsTrimmedBlocks ? ref.getTrimmedBlocks() : 0)).sum();
+        assertThat(volume.taken.cardinality()).isEqualTo(held);
     }
 
     private void check(Volume volume, BlockCache cache, int keys, SplittableRandom random) {
