@@ -120,7 +120,7 @@ final class Attempt implements Tx {
 
     @Override
     public void want(Key key) {
-        if (mount.dirty(key) == null) mount.runs.want(key, mount.cache, lacking.needs);
+        if (lacking.looksAhead && mount.dirty(key) == null) mount.runs.want(key, mount.cache, lacking.needs);
     }
 
     @Override

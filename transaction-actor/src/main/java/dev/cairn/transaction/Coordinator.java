@@ -163,6 +163,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         lacking.needs.clear();
         lacking.mustPass = null;
         lacking.slowedDown = false;
+        lacking.looksAhead = false;
         lacking.manifestVersion = -1;
         spare = lacking;
     }
@@ -184,6 +185,10 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             return;
         }
         while (!attempted(operation, lacking)) {
+            if (lacking.kind == Lacking.Kind.BLOCKS && !lacking.looksAhead) {
+                lacking.looksAhead = true;
+                continue;
+            }
             // What the page cache holds is had on this thread, at a fraction of the cost of two thread hops.
             boolean had = lacking.kind == Lacking.Kind.BLOCKS && transactions.cache.loadWithoutWaiting(lacking.needs);
             if (had) continue;

@@ -9,6 +9,9 @@ final class Lacking {
 
     Kind kind = Kind.BLOCKS;
     Needs needs = new Needs();
+    /// A block was missing, so [Tx#want] looks for more of them. Before that it does nothing: mostly everything is in memory,
+    /// and would be looked up twice.
+    boolean looksAhead;
     long lockId;
     LockMode lockMode;
     /// For [Kind#COMMIT] and [Kind#SPACE]: the transaction that must pass, which is the open one or the frozen one.

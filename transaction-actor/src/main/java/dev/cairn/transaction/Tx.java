@@ -27,7 +27,7 @@ public interface Tx {
     byte[] get(Key key);
 
     /// Says that `key` will be asked for: what is missing for it is fetched together with whatever else the attempt turns
-    /// out to lack, instead of one restart for each. Never throws, never waits.
+    /// out to lack, instead of one restart for each. Never throws, never waits, and costs nothing while nothing is missing.
     void want(Key key);
 
     /// From `first` to `last`, both included.
