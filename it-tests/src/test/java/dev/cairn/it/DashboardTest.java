@@ -84,15 +84,12 @@ class DashboardTest {
             assertThat(volume.df("Data", "free")).as("free after deleting").isEqualTo(freeBefore);
             agree(prometheus);
 
-            // The same alerts with another label, and the merge debt's: half of this test's time.
-            if (LONG) {
-                long metadataFreeBefore = volume.df("MetaData", "free");
-                fillMetadata(prometheus);
-                clears(prometheus, "metadata");
-                soon(() -> !prometheus.firing("CairnMergeDebtGrowing"));
-                soon(() -> volume.df("MetaData", "free") >= metadataFreeBefore - 16);
-                agree(prometheus);
-            }
+            long metadataFreeBefore = volume.df("MetaData", "free");
+            fillMetadata(prometheus);
+            clears(prometheus, "metadata");
+            soon(() -> !prometheus.firing("CairnMergeDebtGrowing"));
+            soon(() -> volume.df("MetaData", "free") >= metadataFreeBefore - 16);
+            agree(prometheus);
 
             volume.down();
             soon(() -> prometheus.firing("CairnNodeDown"));

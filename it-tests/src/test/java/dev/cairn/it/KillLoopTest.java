@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Test;
 /// Acknowledged by fsync means that it survives kill -9. Writers work on a mounted volume while its node is killed at random
 /// moments; after each restart everything that was acknowledged is there, nothing is half there, and all counts are exact.
 class KillLoopTest {
-    private static final int KILLS = Integer.getInteger("cairn.kills", System.getProperty("cairn.long") == null ? 3 : 50);
+    private static final int KILLS = Integer.getInteger("cairn.kills", System.getProperty("cairn.long") == null ? 5 : 50);
     private static final int WRITERS = 3;
     /// The label area of a data device: 256 KiB.
     private static final long LABEL_BLOCKS = 64;

@@ -224,11 +224,10 @@ final class MergePlanner {
         // Nothing older is left below: written once more by itself, the run loses its deletions.
         if (!overlapsDeeper && run.getDeletions() > 0) return job(List.of(run), List.of(), level);
         if (level == RunTable.LEVELS_MAX || (level == deepest && !tooMuch)) return null;
-        var below = below(level + 1, run.getFirstKey(), run.getLastKey(), busy);
-        if (below == null) return null;
-        // Not `below.isEmpty()`: the run may reach into a busy one, and is merged up to where that begins.
+        // Asked of all that is there: a run that reaches into a busy one is merged up to where that begins.
         if (state.runs().overlapping(level + 1, run.getFirstKey(), run.getLastKey()).isEmpty()) return new Plan.Sink(run, level + 1);
-        return job(List.of(run), below, level + 1);
+        var below = below(level + 1, run.getFirstKey(), run.getLastKey(), busy);
+        return below == null ? null : job(List.of(run), below, level + 1);
     }
 
     // ---- jobs

@@ -185,16 +185,19 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             return;
         }
         while (!attempted(operation, lacking)) {
-            if (lacking.kind == Lacking.Kind.BLOCKS && !lacking.looksAhead) {
-                lacking.looksAhead = true;
-                continue;
-            }
-            // What the page cache holds is had on this thread, at a fraction of the cost of two thread hops.
-            boolean had = lacking.kind == Lacking.Kind.BLOCKS && transactions.cache.loadWithoutWaiting(lacking.needs);
-            if (had) continue;
+            if (getsOn(lacking)) continue;
             fetch(operation, lacking);
             return;
         }
+    }
+
+    // Whether another attempt gets further at once: it names all the blocks it will need, or what the page cache holds is had
+    // on this thread, at a fraction of the cost of two thread hops.
+    private boolean getsOn(Lacking lacking) {
+        if (lacking.kind != Lacking.Kind.BLOCKS) return false;
+        if (lacking.looksAhead) return transactions.cache.loadWithoutWaiting(lacking.needs);
+        lacking.looksAhead = true;
+        return true;
     }
 
     // One attempt. False when the operation lacks something; otherwise it has ended, well or not.
