@@ -18,7 +18,7 @@ import org.slf4j.LoggerFactory;
 /// recorded.
 public final class NodeTraining {
     private static final Logger LOG = LoggerFactory.getLogger(NodeTraining.class);
-    private static final int ROUNDS = Integer.getInteger("cairn.tr", 8), FILES = 1000, SYNCED = 400;
+    private static final int ROUNDS = 8, FILES = 1000, SYNCED = 400;
 
     private NodeTraining() {}
 

@@ -210,6 +210,11 @@ public final class QuorumNode {
         ours.put("pekko.cluster.split-brain-resolver.static-quorum.quorum-size", settings.slots.size() / 2 + 1);
         ours.put("pekko.persistence.journal.plugin", "cairn.quorum.journal");
         ours.put("pekko.persistence.snapshot-store.plugin", "cairn.quorum.snapshot");
+        if (settings.single()) {
+            // Nobody to say good-bye to: the system ends without leaving the cluster first, which waits for its timers.
+            ours.put("pekko.coordinated-shutdown.run-by-actor-system-terminate", false);
+            ours.put("pekko.coordinated-shutdown.terminate-actor-system", false);
+        }
         return settings.overrides.withFallback(ConfigFactory.parseMap(ours))
                 .withFallback(ConfigFactory.parseResources(QuorumNode.class.getClassLoader(), "cairn-cluster.conf"))
                 .withFallback(ConfigFactory.defaultReference(QuorumNode.class.getClassLoader())).resolve();
@@ -285,7 +290,7 @@ public final class QuorumNode {
 
     /// Unmount first. Hands the server over to another slot when there is one, then closes the journal.
     public void stop() {
-        if (settings.single()) system.terminate();    // nobody to say good-bye to, and leaving takes its time
+        if (settings.single()) system.terminate();
         else CoordinatedShutdown.get(system).runAll(CoordinatedShutdown.clusterLeavingReason());
         try {
             system.getWhenTerminated().toCompletableFuture().get(10, TimeUnit.SECONDS);

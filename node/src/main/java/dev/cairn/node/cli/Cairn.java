@@ -6,6 +6,7 @@ import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -19,15 +20,14 @@ import picocli.CommandLine.Spec;
         synopsisSubcommandLabel = "COMMAND",
         footer = {"", "'cairn COMMAND --help' explains each. On failure a command says why in one line and ends with 1,",
                   "after a wrong command line with 2; CAIRN_DEBUG=1 adds the stack trace."},
-        versionProvider = Cairn.Version.class,
-        subcommands = {UpCommand.class, DownCommand.class, StatusCommand.class,
-                MkfsCommand.class, NodeCommand.class, MountCommand.class, UmountCommand.class,
-                DfCommand.class, StatCommand.class, FiemapCommand.class, WalkInodesCommand.class, InoPathCommand.class, SyncCommand.class,
-                CheckCommand.class,
-                ResizeCommand.class,
-                TrainCommand.class})
+        versionProvider = Cairn.Version.class)
 public final class Cairn implements Callable<Integer> {
     public static final int OK = 0, FAILED = 1, USAGE = 2, NOT_RUNNING = 3;
+
+    private static final List<Class<? extends Subcommand>> SUBCOMMANDS = List.of(UpCommand.class, DownCommand.class, StatusCommand.class,
+            MkfsCommand.class, NodeCommand.class, MountCommand.class, UmountCommand.class,
+            DfCommand.class, StatCommand.class, FiemapCommand.class, WalkInodesCommand.class, InoPathCommand.class, SyncCommand.class,
+            CheckCommand.class, ResizeCommand.class, TrainCommand.class);
 
     final Environment environment;
 
@@ -61,7 +61,7 @@ public final class Cairn implements Callable<Integer> {
     static int run(Environment environment, String... args) {
         var out = new java.io.PrintWriter(environment.out(), true);
         var err = new java.io.PrintWriter(environment.err(), true);
-        int code = new CommandLine(new Cairn(environment))
+        int code = commandLine(environment, args)
                 .setOut(out)
                 .setErr(err)
                 .setUsageHelpAutoWidth(false)
@@ -85,6 +85,19 @@ public final class Cairn implements Callable<Integer> {
             return FAILED;
         }
         return code;
+    }
+
+    /// Knows the subcommand that is called, or all of them where none is: finding out what sixteen of them look like takes
+    /// longer than most of them do.
+    private static CommandLine commandLine(Environment environment, String... args) {
+        var line = new CommandLine(new Cairn(environment));
+        var called = SUBCOMMANDS.stream().filter(type -> args.length > 0 && name(type).equals(args[0])).toList();
+        for (var type : called.isEmpty() ? SUBCOMMANDS : called) line.addSubcommand(type);
+        return line;
+    }
+
+    private static String name(Class<? extends Subcommand> type) {
+        return type.getAnnotation(Command.class).name();
     }
 
     // A position of walk-inodes may begin with -1, which would be read as an option.
