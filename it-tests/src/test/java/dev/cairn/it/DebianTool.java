@@ -18,6 +18,11 @@ final class DebianTool {
         assumeTrue(onPath(program), program + " is not installed and cannot be: apt-get install " + debianPackage);
     }
 
+    /// Skips the test without the program. Never installs it: the package brings servers that would run from then on.
+    static void assumeThere(String program, String debianPackage) {
+        assumeTrue(onPath(program), program + " is not installed: apt-get install " + debianPackage);
+    }
+
     private static boolean onPath(String program) {
         return TestVolume.run(Duration.ofSeconds(5), Map.of(), "bash", "-c", "command -v " + program).code() == 0;
     }

@@ -93,9 +93,13 @@ public final class TestVolume implements AutoCloseable {
         return run(Duration.ofMinutes(5), Map.of(), "bash", "-euc", script);
     }
 
-    /// A program of `src/test/resources/dev/cairn/it`.
     static Ran python(Duration limit, String program, Object... arguments) {
-        var command = new ArrayList<String>(List.of("python3", ROOT.resolve("it-tests/src/test/resources/dev/cairn/it").resolve(program).toString()));
+        return program(limit, "python3", program, arguments);
+    }
+
+    /// A program of `src/test/resources/dev/cairn/it`.
+    static Ran program(Duration limit, String interpreter, String program, Object... arguments) {
+        var command = new ArrayList<String>(List.of(interpreter, ROOT.resolve("it-tests/src/test/resources/dev/cairn/it").resolve(program).toString()));
         for (var argument : arguments) command.add(argument.toString());
         return run(limit, Map.of(), command.toArray(String[]::new));
     }

@@ -102,6 +102,21 @@ class ToolsTest {
                 """);
     }
 
+    @Test
+    void an_nfs_server_exports_it() throws Exception {
+        assumeTrue(System.getProperty("user.name").equals("root"), "an NFS server is root's");
+        DebianTool.assumeThere("ganesha.nfsd", "nfs-ganesha-vfs");
+        DebianTool.assumeThere("rpcbind", "rpcbind");
+        DebianTool.assumeThere("ip", "iproute2");
+        DebianTool.assumeThere("nfs-cp", "libnfs-utils");
+        var work = Files.createTempDirectory("cairn-it-nfs-");
+        try {
+            TestVolume.program(Duration.ofMinutes(1), "bash", "nfs.sh", volume.mount, work).orFail();
+        } finally {
+            TestVolume.deleteTree(work);
+        }
+    }
+
     /// Rows whose commit PostgreSQL acknowledged are there after the node was killed, and its own checks find nothing.
     @Test
     void postgresql_survives_a_killed_node() throws Exception {
