@@ -51,7 +51,7 @@ final class FuseMount {
         int fd = Linux.open("/dev/fuse", Linux.O_RDWR | Linux.O_CLOEXEC);
         if (fd < 0) throw new IOException("cannot open /dev/fuse: " + Linux.describe(-fd)
                 + ". Is the fuse module loaded (modprobe fuse)?");
-        int r = Linux.mount(options.source(), point.toString(), TYPE, options.flags(),
+        int r = MountCalls.mount(options.source(), point.toString(), TYPE, options.flags(),
                 options.data(fd, Linux.effectiveUid(), Linux.effectiveGid()));
         if (r < 0) {
             Linux.close(fd);
@@ -62,19 +62,19 @@ final class FuseMount {
 
     /// fusermount3 is setuid root: it opens /dev/fuse, mounts, and sends the descriptor through a socket that it inherits.
     static FuseMount byFusermount(Path point, MountOptions options, String fusermount) throws IOException {
-        int[] sockets = Linux.socketPair(Linux.SOCK_STREAM);
-        int[] errors = Linux.pipe();
+        int[] sockets = MountCalls.socketPair(MountCalls.SOCK_STREAM);
+        int[] errors = MountCalls.pipe();
         int fd, pid, status = 0;
         try {
-            pid = Linux.spawn(fusermount,
+            pid = MountCalls.spawn(fusermount,
                     new String[] {fusermount, "-o", options.fusermountOptions(), "--", point.toString()},
                     environment("_FUSE_COMMFD=" + sockets[1]), errors[1]);
             Linux.close(sockets[1]);
             Linux.close(errors[1]);
             if (pid < 0) throw new IOException("cannot run " + fusermount + ": " + Linux.describe(-pid));
-            fd = Linux.receiveDescriptor(sockets[0]);
-            var said = Linux.readAll(errors[0]);
-            status = Linux.waitFor(pid);
+            fd = MountCalls.receiveDescriptor(sockets[0]);
+            var said = MountCalls.readAll(errors[0]);
+            status = MountCalls.waitFor(pid);
             if (fd <= 0)
                 throw new IOException("cannot mount on %s: %s ended with status %d%s".formatted(point, fusermount, status,
                         said.isEmpty() ? "" : ": " + said));
@@ -135,7 +135,7 @@ final class FuseMount {
     }
 
     private static void detach(Path point) throws IOException {
-        if (Linux.effectiveUid() == 0) Linux.umount2(point.toString(), Linux.MNT_DETACH);
+        if (Linux.effectiveUid() == 0) MountCalls.umount2(point.toString(), MountCalls.MNT_DETACH);
         else run(findFusermount(System.getenv("PATH")), "-u", "-z", "--", point.toString());
     }
 
@@ -143,7 +143,7 @@ final class FuseMount {
     /// that does not answer within some seconds is taken for alive: it is not ours to remove.
     private static int statfs(Path point) {
         var answer = new CompletableFuture<Integer>();
-        Thread.ofPlatform().daemon().name("cairn-fuse-probe").start(() -> answer.complete(Linux.statfs(point.toString())));
+        Thread.ofPlatform().daemon().name("cairn-fuse-probe").start(() -> answer.complete(MountCalls.statfs(point.toString())));
         try {
             return answer.get(5, TimeUnit.SECONDS);
         } catch (TimeoutException e) {
@@ -209,7 +209,7 @@ final class FuseMount {
             run(fusermount, "-u", "--", point.toString());
             return;
         }
-        int r = Linux.umount2(point.toString(), 0);
+        int r = MountCalls.umount2(point.toString(), 0);
         if (r < 0) throw new IOException("cannot unmount " + point + ": " + Linux.describe(-r));
     }
 
@@ -217,8 +217,8 @@ final class FuseMount {
     void abort() {
         if (fusermount == null) {
             // FORCE aborts the connection even when it answers EBUSY; DETACH then removes the name.
-            Linux.umount2(point.toString(), Linux.MNT_FORCE);
-            Linux.umount2(point.toString(), Linux.MNT_DETACH);
+            MountCalls.umount2(point.toString(), MountCalls.MNT_FORCE);
+            MountCalls.umount2(point.toString(), MountCalls.MNT_DETACH);
             return;
         }
         try {
@@ -229,13 +229,13 @@ final class FuseMount {
     }
 
     private static void run(String... command) throws IOException {
-        int[] errors = Linux.pipe();
+        int[] errors = MountCalls.pipe();
         try {
-            int pid = Linux.spawn(command[0], command, environment("LC_ALL=C"), errors[1]);
+            int pid = MountCalls.spawn(command[0], command, environment("LC_ALL=C"), errors[1]);
             Linux.close(errors[1]);
             if (pid < 0) throw new IOException("cannot run " + command[0] + ": " + Linux.describe(-pid));
-            var said = Linux.readAll(errors[0]);
-            int status = Linux.waitFor(pid);
+            var said = MountCalls.readAll(errors[0]);
+            int status = MountCalls.waitFor(pid);
             if (status != 0)
                 throw new IOException("`%s` ended with status %d: %s".formatted(String.join(" ", command), status, said));
         } finally {

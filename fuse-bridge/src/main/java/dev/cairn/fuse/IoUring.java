@@ -49,7 +49,7 @@ final class IoUring implements AutoCloseable {
         var params = arena.allocate(PARAMS_BYTES, 8);
         params.set(JAVA_INT, PARAMS_FLAGS,
                 SETUP_CLAMP | SETUP_SQE128 | SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN | SETUP_NO_SQARRAY);
-        fd = Linux.ioUringSetup(entries, params);
+        fd = RingCalls.ioUringSetup(entries, params);
         if (fd < 0) {
             arena.close();
             throw new IOException("the kernel gives no io_uring: " + (fd == -Linux.EPERM
@@ -107,7 +107,7 @@ final class IoUring implements AutoCloseable {
     /// @return 0, or minus errno; EINTR and EAGAIN among them: then it is to be called again
     int enter(boolean wait) {
         INT.setRelease(rings, submissionTailAt, submissionTail);
-        int n = Linux.ioUringEnter(errno, fd, unsubmitted, wait ? 1 : 0, ENTER_GETEVENTS);
+        int n = RingCalls.ioUringEnter(errno, fd, unsubmitted, wait ? 1 : 0, ENTER_GETEVENTS);
         if (n < 0) return n;
         unsubmitted -= n;
         return 0;

@@ -44,8 +44,8 @@ public record MountOptions(String source, boolean allowOther, boolean readOnly, 
     }
 
     long flags() {
-        return (readOnly ? Linux.MS_RDONLY : 0) | (noSuid ? Linux.MS_NOSUID : 0) | (noDev ? Linux.MS_NODEV : 0)
-                | (noExec ? Linux.MS_NOEXEC : 0) | (noAtime ? Linux.MS_NOATIME : 0);
+        return (readOnly ? MountCalls.MS_RDONLY : 0) | (noSuid ? MountCalls.MS_NOSUID : 0) | (noDev ? MountCalls.MS_NODEV : 0)
+                | (noExec ? MountCalls.MS_NOEXEC : 0) | (noAtime ? MountCalls.MS_NOATIME : 0);
     }
 
     /// For mount(2); commas in the source would end it, so it is not part of this.

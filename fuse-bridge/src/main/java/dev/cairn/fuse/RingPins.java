@@ -21,8 +21,8 @@ final class RingPins implements Runnable {
     ///
     /// @return 0, or minus errno when it may not run there
     synchronized int pin(int cpu) {
-        rings.add(Linux.threadId());
-        return Linux.pin(cpu);
+        rings.add(RingCalls.threadId());
+        return RingCalls.pin(cpu);
     }
 
     private synchronized boolean isRing(int thread) {
@@ -36,10 +36,10 @@ final class RingPins implements Runnable {
     @Override
     public void run() {
         try (var arena = Arena.ofConfined()) {
-            var everywhere = arena.allocate(Linux.CPU_MASK_BYTES, 8);
-            var mask = arena.allocate(Linux.CPU_MASK_BYTES, 8);
+            var everywhere = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
+            var mask = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
             // The process's first thread has what the process was given.
-            if (Linux.affinity((int) ProcessHandle.current().pid(), everywhere) < 0 || cpus(everywhere) < 2) return;
+            if (RingCalls.affinity((int) ProcessHandle.current().pid(), everywhere) < 0 || cpus(everywhere) < 2) return;
             var seen = new IntHashSet();
             do {
                 seen = release(seen, everywhere, mask);
@@ -59,7 +59,7 @@ final class RingPins implements Runnable {
             now.add(thread);
             if (seen.contains(thread) || isRing(thread)) continue;
             // One that has ended meanwhile answers ESRCH.
-            if (Linux.affinity(thread, mask) == 0 && cpus(mask) == 1) Linux.setAffinity(thread, everywhere);
+            if (RingCalls.affinity(thread, mask) == 0 && cpus(mask) == 1) RingCalls.setAffinity(thread, everywhere);
         }
         return now;
     }

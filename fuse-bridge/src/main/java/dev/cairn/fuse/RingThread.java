@@ -72,7 +72,7 @@ final class RingThread implements Runnable {
             entry.nextAnswered = first;
         } while (!answered.compareAndSet(first, entry));
         // Whoever makes the list non-empty wakes the sleeper, who looks at it once more before sleeping.
-        if (first == null && sleeping) Linux.count(wakeUp);
+        if (first == null && sleeping) RingCalls.count(wakeUp);
     }
 
     /// Gives everything back, once the thread has ended and nobody can call [#answered] any more.
@@ -113,7 +113,7 @@ final class RingThread implements Runnable {
                 int r = pins.pin(cpu);
                 if (r < 0) log.debug("ring {} is served by whatever CPU: {}", queues, Linux.describe(-r));
             }
-            wakeUp = Linux.eventfd();
+            wakeUp = RingCalls.eventfd();
             ring = new IoUring(queues.size() * depth + 1);
             opened.complete(null);
             return true;
@@ -185,7 +185,7 @@ final class RingThread implements Runnable {
         }
         // The kernel is not left with an address to write to.
         ending = true;
-        if (!broken) Linux.count(wakeUp);
+        if (!broken) RingCalls.count(wakeUp);
         while (wakeUpArmed && !broken) {
             enter(true);
             while (ring.next()) completed();

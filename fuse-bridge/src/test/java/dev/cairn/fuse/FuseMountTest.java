@@ -82,7 +82,7 @@ class FuseMountTest {
         try {
             if (session != null && !session.stop(Duration.ofSeconds(20))) throw new AssertionError("the session did not end");
         } finally {
-            while (Linux.umount2(at.toString(), Linux.MNT_DETACH) == 0) {}
+            while (MountCalls.umount2(at.toString(), MountCalls.MNT_DETACH) == 0) {}
             volume.close();
         }
     }

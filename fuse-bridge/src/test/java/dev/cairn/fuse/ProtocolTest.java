@@ -33,7 +33,7 @@ final class ProtocolTest {
 
     @BeforeEach
     void connect() throws IOException {
-        int[] pair = Linux.socketPair(Linux.SOCK_SEQPACKET);
+        int[] pair = MountCalls.socketPair(MountCalls.SOCK_SEQPACKET);
         kernel = pair[0];
         buffer.fill((byte) 0);
         buffer.set(U32, IN_HEADER_BYTES + INIT_IN_MAJOR, 7);

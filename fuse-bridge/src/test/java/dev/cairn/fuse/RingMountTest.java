@@ -145,7 +145,7 @@ final class RingMountTest extends FuseMountTest {
         Thread.ofPlatform().daemon().start(() -> {
             assertThat(pins.pin(0)).isZero();
             Thread.ofPlatform().daemon().start(() -> {
-                started.complete(Linux.threadId());
+                started.complete(RingCalls.threadId());
                 awaitUninterruptibly(end);
             });
         });
@@ -167,8 +167,8 @@ final class RingMountTest extends FuseMountTest {
 
     private static int cpusOf(int thread) {
         try (var arena = java.lang.foreign.Arena.ofConfined()) {
-            var mask = arena.allocate(Linux.CPU_MASK_BYTES, 8);
-            assertThat(Linux.affinity(thread, mask)).isZero();
+            var mask = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
+            assertThat(RingCalls.affinity(thread, mask)).isZero();
             int cpus = 0;
             for (long at = 0; at < mask.byteSize(); at += 8) cpus += Long.bitCount(mask.get(U64, at));
             return cpus;

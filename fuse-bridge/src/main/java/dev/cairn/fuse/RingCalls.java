@@ -1,0 +1,137 @@
+package dev.cairn.fuse;
+
+import static dev.cairn.fuse.Linux.O_CLOEXEC;
+import static dev.cairn.fuse.Linux.call;
+import static dev.cairn.fuse.Linux.describe;
+import static dev.cairn.fuse.Linux.errno;
+import static dev.cairn.fuse.Linux.errnoMemory;
+import static dev.cairn.fuse.Linux.plain;
+import static dev.cairn.fuse.Linux.result;
+import static dev.cairn.fuse.Linux.unexpected;
+import static dev.cairn.fuse.Linux.variadic;
+import static dev.cairn.fuse.Linux.write;
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/// What the ring transport asks of the kernel beyond [Linux], in the same manner: a call that fails returns minus errno. A
+/// class of its own because binding a call takes milliseconds, and who mounts over /dev/fuse needs none of these.
+final class RingCalls {
+    // Every handle takes the captured errno as its first argument; the linker puts it there.
+    private static final MethodHandle EVENTFD = call("eventfd", JAVA_INT, JAVA_INT, JAVA_INT);
+    private static final MethodHandle SCHED_SETAFFINITY =
+            call("sched_setaffinity", JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
+    private static final MethodHandle SCHED_GETAFFINITY =
+            call("sched_getaffinity", JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
+    private static final MethodHandle GETTID = plain("gettid");
+    // syscall(2), because libc has no io_uring; the numbers are the same on every architecture.
+    private static final int SYS_IO_URING_SETUP = 425, SYS_IO_URING_ENTER = 426;
+    private static final MethodHandle IO_URING_SETUP = syscall(JAVA_INT, ADDRESS);
+    private static final MethodHandle IO_URING_ENTER = syscall(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_LONG);
+
+    private RingCalls() {}
+
+    /// @return how many submissions the kernel has taken, or minus errno
+    static int ioUringEnter(MemorySegment errno, int ring, int submit, int complete, int flags) {
+        try {
+            long n = (long) IO_URING_ENTER.invokeExact(errno, (long) SYS_IO_URING_ENTER, ring, submit, complete, flags,
+                    MemorySegment.NULL, 0L);
+            return n >= 0 ? (int) n : -errno(errno);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /// @return the ring's descriptor, closed on exec, or minus errno
+    static int ioUringSetup(int entries, MemorySegment params) {
+        try (var arena = Arena.ofConfined()) {
+            var errno = errnoMemory(arena);
+            long fd = (long) IO_URING_SETUP.invokeExact(errno, (long) SYS_IO_URING_SETUP, entries, params);
+            return result((int) fd, errno);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /// A counter to be waited for, closed on exec.
+    static int eventfd() throws IOException {
+        try (var arena = Arena.ofConfined()) {
+            var errno = errnoMemory(arena);
+            int fd = result((int) EVENTFD.invokeExact(errno, 0, O_CLOEXEC), errno);
+            if (fd < 0) throw new IOException("eventfd: " + describe(-fd));
+            return fd;
+        } catch (IOException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /// Adds one to what [#eventfd] gave.
+    static void count(int eventfd) {
+        try (var arena = Arena.ofConfined()) {
+            var one = arena.allocate(8, 8);
+            one.set(JAVA_LONG, 0, 1);
+            write(errnoMemory(arena), eventfd, one, 8);
+        }
+    }
+
+    /// As many CPUs as a mask can name here: the kernel's own limit.
+    static final int CPU_MASK_BYTES = 1024;
+
+    /// Keeps the calling thread on one CPU.
+    ///
+    /// @return 0 or minus errno; EINVAL when it may not run there
+    static int pin(int cpu) {
+        try (var arena = Arena.ofConfined()) {
+            var mask = arena.allocate(CPU_MASK_BYTES, 8);
+            mask.set(JAVA_BYTE, cpu / 8, (byte) (1 << cpu % 8));
+            return setAffinity(0, mask);
+        }
+    }
+
+    /// @param thread 0: the calling one
+    /// @return 0 or minus errno
+    static int setAffinity(int thread, MemorySegment mask) {
+        try (var arena = Arena.ofConfined()) {
+            var errno = errnoMemory(arena);
+            return result((int) SCHED_SETAFFINITY.invokeExact(errno, thread, mask.byteSize(), mask), errno);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /// Where a thread may run.
+    ///
+    /// @return 0 or minus errno
+    static int affinity(int thread, MemorySegment mask) {
+        try (var arena = Arena.ofConfined()) {
+            var errno = errnoMemory(arena);
+            return result((int) SCHED_GETAFFINITY.invokeExact(errno, thread, mask.byteSize(), mask), errno);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    static int threadId() {
+        try {
+            return (int) GETTID.invokeExact();
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    private static MethodHandle syscall(MemoryLayout... arguments) {
+        var all = new MemoryLayout[arguments.length + 1];
+        all[0] = JAVA_LONG;
+        System.arraycopy(arguments, 0, all, 1, arguments.length);
+        return variadic("syscall", 1, JAVA_LONG, all);
+    }
+}
