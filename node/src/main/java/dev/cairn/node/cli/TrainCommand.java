@@ -45,9 +45,13 @@ final class TrainCommand extends Cairn.Subcommand {
         var quiet = new Environment(new PrintStream(OutputStream.nullOutputStream()), environment().err(),
                 environment().variables(), environment().cwd(), environment().volume());
         var dir = mount.toString();
-        if (Cairn.run(quiet, "up", "--state", state.toString(), "--meta-size", SIZE, "--data-size", SIZE, dir) != Cairn.OK) return Cairn.OK;
-        for (var command : new String[] {"sync", "df", "stat"}) Cairn.run(quiet, command, dir);
-        Cairn.run(quiet, "status", "--json", "--state", state.toString());
-        return Cairn.run(quiet, "down", "--state", state.toString());
+        boolean up = Cairn.run(quiet, "up", "--state", state.toString(), "--meta-size", SIZE, "--data-size", SIZE, dir) == Cairn.OK;
+        if (up) {
+            for (var command : new String[] {"sync", "df", "stat"}) Cairn.run(quiet, command, dir);
+            Cairn.run(quiet, "status", "--json", "--state", state.toString());
+        }
+        // Also of a node that did not become usable.
+        int down = Cairn.run(quiet, "down", "--lazy", "--state", state.toString());
+        return up ? down : Cairn.OK;
     }
 }
