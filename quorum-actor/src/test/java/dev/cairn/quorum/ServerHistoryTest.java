@@ -151,7 +151,7 @@ class ServerHistoryTest {
 
     /// Never twice, never lost, and every answer's flags are those of the policy: [SimulatedVolume] checks the accounts after
     /// every step, and each answer with space as it is given. Mounts that fill the volume, so that both kinds get low.
-    @Property(tries = 80, edgeCases = EdgeCasesMode.NONE)
+    @Property(tries = 150, edgeCases = EdgeCasesMode.NONE)
     void space_is_given_once_and_flags_are_the_policys(@ForAll @Size(min = 100, max = 700) List<@IntRange(max = 119) Integer> history, @ForAll long seed) {
         var volume = nearlyFull(seed);
         for (int step = 0; step < history.size(); step++) step(volume, step, history.get(step));
