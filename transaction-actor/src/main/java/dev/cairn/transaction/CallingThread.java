@@ -42,6 +42,11 @@ public final class CallingThread {
         TRAMPOLINE.get().run(tell, true);
     }
 
+    /// Whether the calling thread is within [#run].
+    static boolean isInside() {
+        return TRAMPOLINE.get().inside;
+    }
+
     private static final class Trampoline {
         private final ArrayDeque<Runnable> batches = new ArrayDeque<>(4);
         private final ArrayDeque<Executor> owners = new ArrayDeque<>(4);

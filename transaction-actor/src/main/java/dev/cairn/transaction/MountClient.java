@@ -35,6 +35,7 @@ public final class MountClient {
 
     private final long rid;
     private final ActorRef<Coordinator.Command> coordinator;
+    private final Turns turns = new Turns();
     private final TrackedDevice data;
     private final ExecutorService io;
     private final ExecutorService background;
@@ -69,7 +70,13 @@ public final class MountClient {
     /// Runs the command on this thread before returning, when no other thread is inside the coordinator and nothing has to be
     /// fetched; otherwise later on another.
     public void submit(Coordinator.Command command) {
-        CallingThread.run(() -> coordinator.tell(command));
+        // A thread that is inside already is at its own turn.
+        boolean turn = !CallingThread.isInside() && turns.take();
+        try {
+            CallingThread.run(() -> coordinator.tell(command));
+        } finally {
+            if (turn) turns.give();
+        }
     }
 
     public long rid() {
