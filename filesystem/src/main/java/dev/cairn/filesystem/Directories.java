@@ -1,5 +1,6 @@
 package dev.cairn.filesystem;
 
+import static dev.cairn.transaction.Errno.EEXIST;
 import static dev.cairn.transaction.Errno.EINVAL;
 import static dev.cairn.transaction.Errno.ENAMETOOLONG;
 import static dev.cairn.transaction.Errno.ENOENT;
@@ -43,14 +44,23 @@ final class Directories {
         }
     }
 
-    /// The name must not be there. Counts in the directory; storing that is the caller's.
-    static void add(Tx tx, Inode dir, byte[] name, long ino, int type) {
+    /// Of a name that must not be there: which of the names with its hash it would be, for [#add].
+    static long newNumber(Tx tx, long dir, byte[] name) {
+        long hash = NameHash.of(name);
+        for (long n = 0; ; n++) {
+            byte[] value = tx.get(Keys.entry(dir, hash, n));
+            if (value == null) return n;
+            if (Entry.named(value, name)) throw EEXIST.failure();
+        }
+    }
+
+    /// Counts in the directory; storing that is the caller's.
+    ///
+    /// @param n from [#newNumber] in this attempt, with no name removed since
+    static void add(Tx tx, Inode dir, byte[] name, long n, long ino, int type) {
         long pos = dir.nextPosition++;
         byte[] value = new Entry(ino, type, pos, name, -1).encode();
-        long hash = NameHash.of(name);
-        long n = 0;
-        while (tx.get(Keys.entry(dir.ino, hash, n)) != null) n++;
-        tx.create(Keys.entry(dir.ino, hash, n), value);
+        tx.create(Keys.entry(dir.ino, NameHash.of(name), n), value);
         tx.create(Keys.readdir(dir.ino, pos), value);
         tx.create(Keys.backref(ino, dir.ino, pos), value);
         dir.entries++;

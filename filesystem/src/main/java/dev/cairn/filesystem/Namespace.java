@@ -69,10 +69,10 @@ final class Namespace {
         Inodes.lockBoth(tx, dirIno, ino, LockMode.WRITE);
         tx.want(Directories.firstKey(dirIno, name));
         var dir = Inodes.loadLiveDirectory(tx, dirIno);
-        if (Directories.find(tx, dirIno, name) != null) throw EEXIST.failure();
+        long n = Directories.newNumber(tx, dirIno, name);
         if (directory) addSubdirectory(dir);
         var inode = Inodes.create(tx, dir, ino, type | mode & Inode.PERMISSIONS, caller, now);
-        Directories.add(tx, dir, name, ino, inode.type());
+        Directories.add(tx, dir, name, n, ino, inode.type());
         dir.touched(now);
         Inodes.store(tx, dir);
         return inode;
@@ -127,10 +127,10 @@ final class Namespace {
         var inode = Inodes.load(tx, ino);
         if (inode.isDirectory()) throw EPERM.failure();
         if (inode.nlink == 0 && (inode.flags & Inode.NAMELESS) == 0) throw ENOENT.failure();
-        if (Directories.find(tx, dirIno, name) != null) throw EEXIST.failure();
+        long n = Directories.newNumber(tx, dirIno, name);
         if (inode.nlink == 0) Inodes.named(tx, inode);
         if (inode.nlink == FileSystem.LINKS_MAX) throw EMLINK.failure();
-        Directories.add(tx, dir, name, ino, inode.type());
+        Directories.add(tx, dir, name, n, ino, inode.type());
         dir.touched(now);
         Inodes.store(tx, dir);
         inode.nlink++;
@@ -223,7 +223,7 @@ final class Namespace {
             from = Directories.find(tx, fromDirIno, fromName);
         }
         Directories.remove(tx, fromDir, from);
-        Directories.add(tx, toDir, toName, from.ino(), moved.type());
+        Directories.add(tx, toDir, toName, Directories.newNumber(tx, toDirIno, toName), from.ino(), moved.type());
         if (moved.isDirectory()) {
             fromDir.nlink--;
             addSubdirectory(toDir);
@@ -238,8 +238,8 @@ final class Namespace {
     private static void exchange(Tx tx, Inode fromDir, Entry from, Inode moved, Inode toDir, Entry to, Inode other, Time now) {
         Directories.remove(tx, toDir, to);
         Directories.remove(tx, fromDir, Directories.find(tx, fromDir.ino, from.name()));
-        Directories.add(tx, toDir, to.name(), from.ino(), moved.type());
-        Directories.add(tx, fromDir, from.name(), to.ino(), other.type());
+        Directories.add(tx, toDir, to.name(), Directories.newNumber(tx, toDir.ino, to.name()), from.ino(), moved.type());
+        Directories.add(tx, fromDir, from.name(), Directories.newNumber(tx, fromDir.ino, from.name()), to.ino(), other.type());
         if (moved.isDirectory()) fromDir.nlink--;
         if (other.isDirectory()) toDir.nlink--;
         if (moved.isDirectory()) addSubdirectory(toDir);

@@ -205,7 +205,7 @@ class VolumeCheckTest {
             var entry = Directories.find(tx, root.ino, bytes("dir"));
             Directories.remove(tx, root, entry);
             root.nlink--;
-            Directories.add(tx, lowest, bytes("dir"), dir, entry.type());
+            Directories.add(tx, lowest, bytes("dir"), Directories.newNumber(tx, lowest.ino, bytes("dir")), dir, entry.type());
             lowest.nlink++;
             tx.put(Keys.inode(root.ino), root.encode());
             tx.put(Keys.inode(below), lowest.encode());

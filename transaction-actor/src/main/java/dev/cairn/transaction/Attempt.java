@@ -6,8 +6,8 @@ import dev.cairn.proto.SpaceReport;
 import java.util.ArrayList;
 import java.util.List;
 
-/// One attempt of one operation on a mount's [Transactions]. Items are changed in place and noted, so that an attempt that
-/// ends early is undone; changes to space are only noted, and made when the attempt has succeeded.
+/// One attempt of one operation on a mount's [Transactions]. Items are changed in place, and back when an attempt ends early;
+/// changes to space are only noted, and made when the attempt has succeeded.
 ///
 /// One object serves all attempts of a mount, one after the other.
 final class Attempt implements Tx {
@@ -16,9 +16,6 @@ final class Attempt implements Tx {
     /// Items of this attempt carry at least the seq of the locks that it has taken for writing.
     private long seq;
 
-    private Key[] changedKeys = new Key[64];
-    private Item[] before = new Item[64];
-    private int changes;
     private long directoriesTaken;
     private long othersTaken;
     private int inodesDelta;
@@ -44,11 +41,7 @@ final class Attempt implements Tx {
     /// The operation ended well: what it did to space becomes so.
     void succeed() {
         var open = mount.open;
-        for (int n = 0; n < changes; n++) {
-            changedKeys[n] = null;
-            before[n] = null;
-        }
-        changes = 0;
+        open.items.keep();
         mount.directoryNumbers.take(directoriesTaken);
         mount.otherNumbers.take(othersTaken);
         open.inodesDelta += inodesDelta;
@@ -60,12 +53,7 @@ final class Attempt implements Tx {
 
     /// The operation ended early: nothing of it stays.
     void undo() {
-        var items = mount.open.items;
-        while (changes > 0) {
-            items.restore(changedKeys[--changes], before[changes]);
-            changedKeys[changes] = null;
-            before[changes] = null;
-        }
+        mount.open.items.undo();
         for (var extent : reserved) mount.share.returnData(extent);
         for (var pin : pins) pin.release();
         forget();
@@ -112,8 +100,8 @@ final class Attempt implements Tx {
 
     @Override
     public byte[] get(Key key) {
-        var item = mount.dirty(key);
-        if (item != null) return item.value();
+        byte[] dirty = mount.dirty(key);
+        if (dirty != null) return dirty == ItemTable.DELETED ? null : dirty;
         var committed = mount.runs.get(key, mount.cache, lacking.needs);
         return committed == null ? null : committed.value();
     }
@@ -131,41 +119,23 @@ final class Attempt implements Tx {
     @Override
     public void put(Key key, byte[] value) {
         requireFit(key, value);
-        var old = mount.open.items.get(key);
-        mount.open.items.put(new Item(key, seq, value, old != null && old.born()));
-        changed(key, old);
+        mount.open.items.put(key, seq, value);
     }
 
-    // A deletion in the open transaction hides an older version: the new item must do so, too.
     @Override
     public void create(Key key, byte[] value) {
         requireFit(key, value);
-        var old = mount.open.items.get(key);
-        mount.open.items.put(new Item(key, seq, value, old == null || old.born()));
-        changed(key, old);
+        mount.open.items.create(key, seq, value);
     }
 
     @Override
     public void delete(Key key) {
-        var old = mount.open.items.get(key);
-        if (old != null && old.born()) mount.open.items.remove(old);
-        else mount.open.items.put(new Item(key, seq, null));
-        changed(key, old);
+        mount.open.items.delete(key, seq);
     }
 
     private static void requireFit(Key key, byte[] value) {
         if (value.length > Item.VALUE_BYTES_MAX)
             throw new IllegalArgumentException("a value of %d bytes for %s".formatted(value.length, key));
-    }
-
-    private void changed(Key key, Item old) {
-        if (changes == changedKeys.length) {
-            changedKeys = java.util.Arrays.copyOf(changedKeys, 2 * changes);
-            before = java.util.Arrays.copyOf(before, 2 * changes);
-        }
-        changedKeys[changes] = key;
-        before[changes] = old;
-        changes++;
     }
 
     // ---- the transaction

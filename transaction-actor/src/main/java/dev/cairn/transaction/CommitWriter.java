@@ -47,16 +47,17 @@ final class CommitWriter {
         this.io = io;
     }
 
+    /// @param items in key order; none only when they go inline
     /// @param space blocks for the run, enough by [RunWriter#blocksNeededAtMost]; null: encode the items inline
     /// @param then   called once, on an I/O thread
-    void write(long transactionSeq, ItemTable items, List<Extent> space, Consumer<Written> then) {
+    void write(long transactionSeq, Iterable<Item> items, List<Extent> space, Consumer<Written> then) {
         if (space == null) {
             io.execute(() -> then.accept(inlineWritten(transactionSeq, items)));
             return;
         }
         var dataFlushed = CompletableFuture.supplyAsync(this::flushData, io);
         var runWritten = CompletableFuture.supplyAsync(
-                () -> items.isEmpty() ? null : run(transactionSeq, items, space), io);
+                () -> run(transactionSeq, items, space), io);
         dataFlushed.handle((flushed, dataError) -> dataError == null ? new Written(null, List.of(), flushed, null, false)
                 : Written.failed(dataError, true)).thenCombine(runWritten.handle((run, error) -> error == null
                         ? new Written(run, List.of(), false, null, false) : Written.failed(error, false)),
@@ -83,10 +84,10 @@ final class CommitWriter {
     }
 
     // One thread for all of it, and for what follows: waking another costs as much as a fast disk's flush.
-    private Written inlineWritten(long transactionSeq, ItemTable items) {
+    private Written inlineWritten(long transactionSeq, Iterable<Item> items) {
         RunRef run;
         try {
-            run = items.isEmpty() ? null : InlineRun.of(items.inOrder(), transactionSeq, rid);
+            run = items.iterator().hasNext() ? InlineRun.of(items, transactionSeq, rid) : null;
         } catch (RuntimeException e) {
             return Written.failed(e, false);
         }
@@ -100,9 +101,9 @@ final class CommitWriter {
         }
     }
 
-    private RunRef run(long transactionSeq, ItemTable items, List<Extent> space) {
+    private RunRef run(long transactionSeq, Iterable<Item> items, List<Extent> space) {
         try (var writer = new RunWriter(metadata, fsid, transactionSeq, space)) {
-            for (var item : items.inOrder()) writer.add(item.key(), item.seq(), item.value());
+            for (var item : items) writer.add(item.key(), item.seq(), item.value());
             var run = writer.finish(rid, 0);
             metadata.flush();
             return run;

@@ -90,9 +90,9 @@ final class Commits {
     private void write() {
         var frozen = transactions.frozen;
         boolean inline = transactions.fitsInline();
-        var items = inline ? frozen.items : transactions.runItems();
+        var items = inline ? frozen.items.inOrder() : transactions.runItems();
         var failedSpace = runSpace;
-        runSpace = inline ? null : transactions.takeRunSpace(items);
+        runSpace = inline ? null : transactions.takeRunSpace();
         // Only now, so that another try meets other blocks while there are any.
         if (failedSpace != null) transactions.share.returnMetadata(failedSpace);
         if (!inline && runSpace == null) {

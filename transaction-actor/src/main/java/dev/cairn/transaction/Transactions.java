@@ -71,12 +71,13 @@ final class Transactions {
 
     // ---- reading
 
-    /// The newest uncommitted or not yet merged-in version that this mount itself has written, or null.
-    Item dirty(Key key) {
-        var item = open.items.get(key);
-        if (item == null && frozen != null) item = frozen.items.get(key);
-        if (item == null && !carried.isEmpty()) item = carried.get(key);
-        return item;
+    /// The value of the newest uncommitted or not yet merged-in version that this mount itself has written;
+    /// [ItemTable#DELETED] when that is a deletion; null when there is none.
+    byte[] dirty(Key key) {
+        byte[] value = open.items.value(key);
+        if (value == null && frozen != null) value = frozen.items.value(key);
+        if (value == null && !carried.isEmpty()) value = carried.value(key);
+        return value;
     }
 
     Cursor scan(Key first, Key last, Needs needs) {
@@ -124,8 +125,12 @@ final class Transactions {
 
     // What the next run takes at most: the open items and the carried ones. The frozen transaction has its blocks already.
     private long blocksNeeded() {
-        return RunWriter.blocksNeededAtMost(open.items.size() + carried.size(),
-                open.items.bytesInRun() + carried.bytesInRun());
+        return blocksNeeded(open);
+    }
+
+    private long blocksNeeded(Transaction transaction) {
+        return RunWriter.blocksNeededAtMost(transaction.items.size() + carried.size(),
+                transaction.items.bytesInRun() + carried.bytesInRun());
     }
 
     private long extents() {
@@ -162,19 +167,16 @@ final class Transactions {
                 && InlineRun.fits(frozen.items.size(), frozen.items.bytesInRun());
     }
 
-    /// What a run for the frozen transaction holds: its own items over those carried from inline commits.
-    ItemTable runItems() {
-        if (carried.isEmpty()) return frozen.items;
-        var all = new ItemTable();
-        all.putAll(carried);
-        all.putAll(frozen.items);
-        return all;
+    /// What a run for the frozen transaction holds: its own items over those carried from inline commits. Neither is changed
+    /// before the run is written.
+    Iterable<Item> runItems() {
+        return frozen.items.inOrderOver(carried);
     }
 
-    /// Blocks out of the share for a run of these items, with room to spare; what is left of them is given back by
+    /// Blocks out of the share for a run of [#runItems], with room to spare; what is left of them is given back by
     /// [#usedRunSpace]. [#mayGrow] has made sure that they are there.
-    List<Extent> takeRunSpace(ItemTable items) {
-        return share.takeMetadata(RunWriter.blocksNeededAtMost(items.size(), items.bytesInRun()));
+    List<Extent> takeRunSpace() {
+        return share.takeMetadata(blocksNeeded(frozen));
     }
 
     /// The run took its blocks from the front of `space`; the rest goes back.

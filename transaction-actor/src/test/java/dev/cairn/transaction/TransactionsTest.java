@@ -58,10 +58,9 @@ class TransactionsTest {
         pendingInline = inline && transactions.fitsInline();
         if (pendingInline) pendingRun = InlineRun.of(frozen.items.inOrder(), frozen.seq, RID);
         else {
-            var items = transactions.runItems();
-            var space = transactions.takeRunSpace(items);
+            var space = transactions.takeRunSpace();
             try (var writer = new RunWriter(device, FSID, frozen.seq, space)) {
-                for (var item : items.inOrder()) writer.add(item.key(), item.seq(), item.value());
+                for (var item : transactions.runItems()) writer.add(item.key(), item.seq(), item.value());
                 pendingRun = writer.finish(RID, 0);
             }
             transactions.usedRunSpace(space, pendingRun);
@@ -202,12 +201,12 @@ class TransactionsTest {
         operate(tx -> tx.create(key(1), new byte[10]));
         freezeAndWrite(true);
         operate(tx -> tx.delete(key(1)));
-        assertThat(transactions.open.items.get(key(1)).deleted()).isTrue();
+        assertThat(transactions.open.items.value(key(1))).isSameAs(ItemTable.DELETED);
         operate(tx -> tx.create(key(1), new byte[10]));
         operate(tx -> tx.delete(key(1)));
-        assertThat(transactions.open.items.get(key(1)).deleted()).isTrue();
+        assertThat(transactions.open.items.value(key(1))).isSameAs(ItemTable.DELETED);
         operate(tx -> tx.delete(key(2)));
-        assertThat(transactions.open.items.get(key(2)).deleted()).as("nobody said that it was not there").isTrue();
+        assertThat(transactions.open.items.value(key(2))).as("nobody said that it was not there").isSameAs(ItemTable.DELETED);
     }
 
     private void walk(SplittableRandom random, TreeMap<Key, byte[]> model) throws Exception {
