@@ -28,10 +28,11 @@ import java.util.Set;
 /// Jobs do not share inputs, and one's range of keys in a level holds no run of the other: any number could be out at once.
 final class MergePlanner {
     static final int JOBS_MAX = 2;
-    /// Fewer logs are not worth a merge: readers ask every log, but merging rewrites what it overlaps.
-    static final int LOGS_MIN = 4;
+    /// Fewer logs are not worth a merge: readers ask every log, but merging rewrites what it overlaps. Small ones, as many an
+    /// fsync leaves, wait for more, so that a few blocks do not have all of level 1 rewritten with them; but not for ever.
+    static final int LOGS_MIN = 4, LOGS_MAX = 10;
     /// Small commits live in the manifest itself; these many weigh as much as one log.
-    static final int INLINE_PER_LOG = 16;
+    static final int INLINE_PER_LOG = 32;
     static final long ROUND_INLINE_BYTES_MAX = 4 << 20;
     static final int LEVEL_RATIO = 8;
     /// Extents that a job's space may be in pieces of, and the least that a job can do something with.
@@ -72,7 +73,7 @@ final class MergePlanner {
     /// A cheap look, after every commit: whether [#next] is worth asking.
     boolean mayWant(Zeal zeal) {
         if (state.tasks().size() >= JOBS_MAX) return false;
-        if (zeal != Zeal.BUSY || !state.round().isEmpty() || debt() >= LOGS_MIN) return true;
+        if (zeal != Zeal.BUSY || !state.round().isEmpty() || logsPress()) return true;
         for (int level = 1; level < RunTable.LEVELS_MAX; level++)
             if (state.runs().weight(level) > levelBlocks(level)) return true;
         return false;
@@ -82,6 +83,12 @@ final class MergePlanner {
     long debt() {
         long inline = state.runs().logs().stream().filter(Runs::isInline).count();
         return state.runs().logs().size() - inline + inline / INLINE_PER_LOG;
+    }
+
+    // Whether a busy volume merges its commit logs.
+    private boolean logsPress() {
+        long debt = debt();
+        return debt >= LOGS_MAX || debt >= LOGS_MIN && state.runs().weight(0) * LEVEL_RATIO >= state.runs().weight(1);
     }
 
     /// How far merging is behind: mounts slow down from 12 logs on, and at 32 do so fully.
@@ -108,7 +115,7 @@ final class MergePlanner {
         } else {
             long weight = state.runs().weight(0);
             boolean due = switch (zeal) {
-                case BUSY -> debt() >= LOGS_MIN;
+                case BUSY -> logsPress();
                 case IDLE -> debt() >= LOGS_MIN || weight * LEVEL_RATIO >= state.runs().weight(1)
                         || dense(logs.stream().mapToLong(RunRef::getDeletions).sum(), items(state.runs().level(1).values()));
                 case TIDY, LOW -> true;

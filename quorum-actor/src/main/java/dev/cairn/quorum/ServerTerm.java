@@ -38,8 +38,9 @@ import org.slf4j.LoggerFactory;
 final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEvent, ServerState> {
     private static final Logger LOG = LoggerFactory.getLogger(ServerTerm.class);
     /// A snapshot is taken when the events since the last one outweigh it, so that writing snapshots costs at most as much
-    /// as writing events; below this size replaying the events is not worth one.
-    private static final long SNAPSHOT_AFTER_BYTES_MIN = 512 << 10;
+    /// as writing events; and not before there is so much of them, because commits wait for it, some ten milliseconds each time.
+    /// Replaying as much takes less than starting a JVM.
+    private static final long SNAPSHOT_AFTER_BYTES_MIN = 4 << 20;
     private static final int EVENT_OVERHEAD_BYTES = 100;
 
     sealed interface Command extends NoSerializationVerificationNeeded {}
@@ -101,6 +102,8 @@ final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEv
         return (state, event) -> {
             state.apply(event);
             bytesSinceSnapshot += event.getSerializedSize() + EVENT_OVERHEAD_BYTES;
+            // File data that an event brings is not kept with it.
+            for (var patch : event.getLogRecorded().getDataList()) bytesSinceSnapshot -= patch.getSerializedSize();
             return state;
         };
     }

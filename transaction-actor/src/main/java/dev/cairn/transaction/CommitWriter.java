@@ -51,8 +51,8 @@ final class CommitWriter {
     /// @param space blocks for the run, enough by [RunWriter#blocksNeededAtMost]; null: encode the items inline
     /// @param then   called once, on an I/O thread
     void write(long transactionSeq, Iterable<Item> items, List<Extent> space, Consumer<Written> then) {
-        if (space == null) {
-            io.execute(() -> then.accept(inlineWritten(transactionSeq, items)));
+        if (space == null || data.carries()) {
+            io.execute(() -> then.accept(written(transactionSeq, items, space)));
             return;
         }
         var dataFlushed = CompletableFuture.supplyAsync(this::flushData, io);
@@ -84,10 +84,11 @@ final class CommitWriter {
     }
 
     // One thread for all of it, and for what follows: waking another costs as much as a fast disk's flush.
-    private Written inlineWritten(long transactionSeq, Iterable<Item> items) {
+    private Written written(long transactionSeq, Iterable<Item> items, List<Extent> space) {
         RunRef run;
         try {
-            run = items.iterator().hasNext() ? InlineRun.of(items, transactionSeq, rid) : null;
+            run = space != null ? run(transactionSeq, items, space)
+                    : items.iterator().hasNext() ? InlineRun.of(items, transactionSeq, rid) : null;
         } catch (RuntimeException e) {
             return Written.failed(e, false);
         }

@@ -61,8 +61,6 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     /// While metadata are low, and for some time after, in ticks: only deletions that are committed can be merged, so those that
     /// bring the space back do not wait for the ordinary interval.
     private static final int HURRIED_COMMIT_TICKS = 4, HURRY_TICKS = 120;
-    /// As the server's planner: fewer commit logs are not worth a merge.
-    private static final int MERGE_FROM_RUNS = 4;
 
     private final MountSettings settings;
     private final TimerScheduler<Command> timers;
@@ -456,7 +454,6 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             indexLocksHeld = false;
             slowDown.set(answer.getSlowDownPercent());
             if (!manifestFollowed) link.askManifest();
-            if (transactions.runs.mergeDebt() >= MERGE_FROM_RUNS) link.claimMerge();
         }
 
         @Override

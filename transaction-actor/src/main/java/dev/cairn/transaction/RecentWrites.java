@@ -16,8 +16,9 @@ import java.util.List;
 final class RecentWrites {
     /// What a commit may carry: as much as costs less to write twice than a flush takes.
     static final int BYTES_MAX = 32 << 10;
-    /// What may be carried before the device is flushed after all: it is written again after a power loss.
-    static final int CARRIED_BYTES_MAX = 1 << 20;
+    /// What may be carried before a commit flushes the device after all. The journal flushes it long before, in the background,
+    /// so that it has little to write again after a power loss; this is for one that does not.
+    static final int CARRIED_BYTES_MAX = 16 << 20;
 
     private List<DataPatch> patches = new ArrayList<>();
     private int bytes;
@@ -48,9 +49,14 @@ final class RecentWrites {
         bytes = 0;
     }
 
+    /// Whether a commit can carry what has been written since the last time.
+    boolean canBeCarried() {
+        return !tooMany && carriedBytes + bytes <= CARRIED_BYTES_MAX;
+    }
+
     /// What has been written since the last time; null when only a flush makes it durable.
     List<DataPatch> take() {
-        if (tooMany || carriedBytes + bytes > CARRIED_BYTES_MAX) return null;
+        if (!canBeCarried()) return null;
         var taken = patches;
         carriedBytes += bytes;
         patches = new ArrayList<>();

@@ -72,6 +72,14 @@ final class TrackedDevice implements BlockDevice {
         }
     }
 
+    /// Whether a commit that ended now would have something to carry instead of a flush.
+    boolean carries() {
+        if (recent == null) return false;
+        synchronized (recent) {
+            return recent.canBeCarried();
+        }
+    }
+
     /// What a commit has to carry instead of a flush; null when it has to flush.
     List<DataPatch> takeRecent() {
         if (recent == null) return null;

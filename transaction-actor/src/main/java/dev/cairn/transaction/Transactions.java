@@ -25,9 +25,9 @@ final class Transactions {
     private static final long SHARE_MARGIN_BLOCKS = 4;
     /// Above it a commit writes a run: the server keeps inline items in its own state.
     static final int INLINE_BYTES_MAX = 32 << 10;
-    /// A run's commit costs three times an inline one's. Together they stay below what makes the server merge them
-    /// ([RunSet#mergeDebt]), and below what is worth keeping in its state.
-    static final int INLINE_COMMITS_MAX = 48;
+    /// A run's commit costs several times an inline one's. Together they stay below what makes the server merge them, and below
+    /// what is worth keeping in its state.
+    static final int INLINE_COMMITS_MAX = 96;
     static final int CARRIED_BYTES_MAX = 256 << 10;
 
     final MountShare share;

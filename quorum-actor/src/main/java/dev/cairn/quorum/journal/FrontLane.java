@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -35,7 +36,8 @@ import org.slf4j.LoggerFactory;
 /// * After a crash, [#recover] hands on what the front log has and Ratis has not, before anything else happens.
 ///
 /// Commits may carry file data ([CarriedData]). It stays here: only events are handed on. A record is needed until its events
-/// have been handed on *and* its data is on the medium of the data device, which is flushed when more room is wanted.
+/// have been handed on *and* its data is on the medium of the data device. That is flushed in the background when half a
+/// file of the log waits for it, and by an append only when there is no room otherwise.
 ///
 /// History that goes wrong without the second rule: an event is acknowledged, the server restarts, claims and replays from
 /// Ratis' state, which has not got it yet; the new server gives the same blocks to somebody else.
@@ -44,6 +46,7 @@ final class FrontLane implements AutoCloseable {
     /// How long events gather before they are handed on; so much makes it happen at once.
     private static final long GATHER_MILLIS = 100;
     private static final int GATHER_BYTES = 512 << 10, HAND_ON_BYTES_MAX = 1 << 20;
+    private static final int PENDING_BYTES_MAX = FrontLog.FILE_BYTES / 2;
 
     private record Tail(long epoch, long highest) {}
 
@@ -60,8 +63,10 @@ final class FrontLane implements AutoCloseable {
     private final List<Awaiting> waiters = new ArrayList<>();
     private int queuedBytes;
     private long handedOn;
-    /// The first record whose data may not be on the medium; 0 when there is none.
-    private long dataPending;
+    /// The first record whose data may not be on the medium, 0 when there is none; the last one that carries any; and bytes
+    /// written to the log since the first.
+    private long dataPending, lastCarrying, pendingBytes;
+    private boolean flushing;
     private boolean handing;
     private boolean gathering;
     private Throwable failure;
@@ -168,14 +173,39 @@ final class FrontLane implements AutoCloseable {
 
     private long write(JournalEntry entry) throws IOException {
         if (mustFlush(entry)) flushData();
-        for (var carried : entry.getAppend().getCarriedList()) if (carried.getFlushed()) dataPending = 0;
+        for (var carried : entry.getAppend().getCarriedList()) if (carried.getFlushed()) durableUpTo(log.last());
         long number = log.append(entry, done());
         if (number == 0 && dataPending != 0) {
             flushData();
             number = log.append(entry, done());
         }
-        if (number != 0 && dataPending == 0 && carries(entry) && !flushesFirst(entry)) dataPending = number;
+        if (number != 0 && carries(entry) && !flushesFirst(entry)) {
+            lastCarrying = number;
+            if (dataPending == 0) dataPending = number;
+        }
+        if (number != 0 && dataPending != 0 && (pendingBytes += entry.getSerializedSize()) >= PENDING_BYTES_MAX) flushSoon();
         return number;
+    }
+
+    // What records up to this number carry is on the medium.
+    private void durableUpTo(long number) {
+        if (dataPending == 0 || dataPending > number) return;
+        dataPending = lastCarrying > number ? number + 1 : 0;
+        pendingBytes = 0;
+    }
+
+    // What a record carries was in the device before the record was written, so a flush from now on covers all there are.
+    private void flushSoon() {
+        if (flushing) return;
+        flushing = true;
+        long upTo = log.last();
+        CompletableFuture.runAsync(() -> toDevice(data::flush)).whenComplete((_, e) -> {
+            if (e != null) fail(e instanceof CompletionException ? e.getCause() : e);
+            synchronized (this) {
+                flushing = false;
+                if (e == null) durableUpTo(upTo);
+            }
+        });
     }
 
     private boolean mustFlush(JournalEntry entry) {
@@ -194,7 +224,7 @@ final class FrontLane implements AutoCloseable {
 
     private void flushData() {
         toDevice(data::flush);
-        dataPending = 0;
+        durableUpTo(log.last());
     }
 
     // A device forgets what it could not write, so flushing it again would mean nothing; opened anew it is told once more.

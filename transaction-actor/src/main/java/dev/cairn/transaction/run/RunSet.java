@@ -54,13 +54,6 @@ public final class RunSet {
         return logs.length;
     }
 
-    /// Commit logs as the server's planner counts them: sixteen inline ones weigh as much as one.
-    public int mergeDebt() {
-        int inline = 0;
-        for (var run : logs) if (run.inline != null) inline++;
-        return logs.length - inline + inline / 16;
-    }
-
     public int treeRunCount() {
         return Arrays.stream(levels).mapToInt(level -> level.length).sum();
     }
