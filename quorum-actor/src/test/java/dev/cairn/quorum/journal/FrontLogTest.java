@@ -28,6 +28,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -137,8 +140,11 @@ class FrontLogTest {
     /// A data device that remembers what the journal does to it.
     private static final class Device implements CarriedData.Device {
         final Map<Long, String> blocks = new HashMap<>();
-        int flushes;
-        boolean failing;
+        final AtomicInteger flushes = new AtomicInteger();
+        volatile boolean failing;
+        final CountDownLatch flushing = new CountDownLatch(1);
+        /// Null: flushes take no time.
+        volatile CountDownLatch gate;
 
         @Override
         public void write(long byteOffset, byte[] bytes) {
@@ -148,7 +154,14 @@ class FrontLogTest {
         @Override
         public void flush() {
             if (failing) throw new UncheckedIOException(new IOException("/dev/x: flush: input/output error (EIO)"));
-            flushes++;
+            flushes.incrementAndGet();
+            flushing.countDown();
+            var closed = gate;
+            try {
+                if (closed != null) closed.await();
+            } catch (InterruptedException e) {
+                throw new UncheckedIOException(new IOException(e));
+            }
         }
     }
 
@@ -172,11 +185,11 @@ class FrontLogTest {
             submit(journal, carrying(append(epoch, 1, 1, 10), false, false, Map.of(0L, "old", 8L, "mine")));
             submit(journal, carrying(append(epoch, 2, 1, 10), true, false, Map.of()));
             submit(journal, carrying(append(epoch, 3, 1, 10), false, false, Map.of(16L, "before a mount came")));
-            assertThat(before.flushes).isZero();
+            assertThat(before.flushes.get()).isZero();
             submit(journal, carrying(append(epoch, 4, 1, 10), false, true, Map.of()));
-            assertThat(before.flushes).isEqualTo(1);
+            assertThat(before.flushes.get()).isEqualTo(1);
             submit(journal, carrying(append(epoch, 5, 1, 10), false, true, Map.of(24L, "of several mounts")));
-            assertThat(before.flushes).isEqualTo(2);
+            assertThat(before.flushes.get()).isEqualTo(2);
             submit(journal, carrying(append(epoch, 6, 1, 10), false, false, Map.of(0L, "newer")));
             submit(journal, carrying(append(epoch, 7, 1, 10), false, false, Map.of(0L, "newest")));
             // Handed on or not, the data is needed.
@@ -187,7 +200,7 @@ class FrontLogTest {
         try (var journal = openWith(crashed, device)) {
             assertThat(claim(journal).getHighestSequenceNr()).isEqualTo(7);
             assertThat(device.blocks).isEqualTo(Map.of(0L, "newest"));
-            assertThat(device.flushes).isEqualTo(1);
+            assertThat(device.flushes.get()).isEqualTo(1);
             assertThat(journal.state().image().toString()).as("no business of Ratis' log").doesNotContain("newest");
         }
         var untouched = new Device();
@@ -224,11 +237,42 @@ class FrontLogTest {
             var bytes = "x".repeat(100_000);
             for (int i = 1; i <= 60; i++)
                 submit(journal, carrying(append(epoch, i, 1, 10), false, false, Map.of((long) i * 4096, bytes)));
-            assertThat(device.flushes).isBetween(1, 4);
-            device.flushes = 0;
-            assertThat(submit(journal, carrying(append(epoch, 61, 1, 1 << 20), false, false, Map.of(0L, "small"))).getOutcome())
+            assertThat(device.flushes.get()).isBetween(1, 12);
+        }
+        var another = new Device();
+        try (var journal = openWith(temporary.resolve("another"), another)) {
+            long epoch = claim(journal).getEpoch();
+            assertThat(submit(journal, carrying(append(epoch, 1, 1, 1 << 20), false, false, Map.of(0L, "small"))).getOutcome())
                     .as("events too large for the front log").isEqualTo(Outcome.DONE);
-            assertThat(device.flushes).isEqualTo(1);
+            assertThat(another.flushes.get()).isEqualTo(1);
+        }
+    }
+
+    @Test
+    void the_data_device_is_flushed_while_appends_go_on() throws Exception {
+        var device = new Device();
+        Path crashed;
+        try (var journal = openWith(temporary.resolve("journal"), device)) {
+            long epoch = claim(journal).getEpoch();
+            var bytes = "x".repeat(100_000);
+            device.gate = new CountDownLatch(1);
+            int n = 0;
+            while (++n <= 15) submit(journal, carrying(append(epoch, n, 1, 10), false, false, Map.of((long) n, bytes)));
+            assertThat(device.flushing.await(30, TimeUnit.SECONDS)).isTrue();
+            submit(journal, carrying(append(epoch, n++, 1, 10), false, false, Map.of(99L, "while it is being flushed")));
+            device.gate.countDown();
+            // Without an append that has to wait for a flush of its own: each begins when the one before has ended.
+            for (int flushes = 2; flushes <= 4; flushes++)
+                for (int more = 0; more < 12; more++, n++)
+                    submit(journal, carrying(append(epoch, n, 1, 10), false, false, Map.of((long) n, bytes)));
+            submit(journal, carrying(append(epoch, n, 1, 10), false, false, Map.of(100L, "the last")));
+            crashed = crash(temporary.resolve("journal"));
+        }
+        var recovered = new Device();
+        try (var journal = openWith(crashed, recovered)) {
+            claim(journal);
+            assertThat(recovered.blocks).containsEntry(100L, "the last");
+            assertThat(recovered.blocks).as("long on the medium, and overwritten in the log").doesNotContainKey(1L);
         }
     }
 
