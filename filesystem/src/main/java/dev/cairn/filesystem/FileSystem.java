@@ -1,6 +1,7 @@
 package dev.cairn.filesystem;
 
 import static dev.cairn.transaction.Errno.EINVAL;
+import static dev.cairn.transaction.Errno.ENOENT;
 
 import dev.cairn.proto.SpaceReport;
 import dev.cairn.transaction.LockMode;
@@ -64,7 +65,14 @@ public final class FileSystem {
 
     /// The inode behind a name of a directory, `.` and `..` included. ENOENT, ENOTDIR, ENAMETOOLONG.
     public Inode lookup(Tx tx, long dir, byte[] name) {
-        return Namespace.lookup(tx, dir, name);
+        var inode = Namespace.find(tx, dir, name);
+        if (inode == null) throw ENOENT.failure();
+        return inode;
+    }
+
+    /// As [#lookup]; null when there is no such name, which is no surprise: the kernel asks before each new one.
+    public Inode find(Tx tx, long dir, byte[] name) {
+        return Namespace.find(tx, dir, name);
     }
 
     /// ESTALE when there is no such inode (any more): numbers are never used again.

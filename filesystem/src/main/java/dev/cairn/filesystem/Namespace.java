@@ -22,7 +22,8 @@ final class Namespace {
     /// Deeper than this is taken for a cycle, which no sequence of calls can make: damage.
     static final int DEPTH_MAX = 1_000_000;
 
-    static Inode lookup(Tx tx, long dir, byte[] name) {
+    /// Null when there is no such name.
+    static Inode find(Tx tx, long dir, byte[] name) {
         tx.lockInode(dir, LockMode.READ);
         if (Directories.isDot(name)) {
             var inode = Inodes.load(tx, dir);
@@ -33,7 +34,7 @@ final class Namespace {
         if (Directories.isDotDot(name)) {
             Inodes.loadDirectory(tx, dir);
             long parent = Directories.parent(tx, dir);
-            if (parent == 0) throw ENOENT.failure();
+            if (parent == 0) return null;
             tx.lockInode(parent, LockMode.READ);
             return Inodes.load(tx, parent);
         }
@@ -42,7 +43,7 @@ final class Namespace {
         if (entry == null) {
             // Only now: a name that is there needs no look at the directory.
             Inodes.loadDirectory(tx, dir);
-            throw ENOENT.failure();
+            return null;
         }
         tx.lockInode(entry.ino(), LockMode.READ);
         return target(tx, dir, entry);

@@ -14,18 +14,41 @@ final class DeviceReader implements Runnable, ReplyLine {
     /// woken for each; after this pause it reads all that have come meanwhile as one BATCH_FORGET.
     private static final long GATHER_NANOS = 1_000_000;
 
+    static final int ANYWHERE = -1;
+
     private final FuseSession session;
     private final int fd;
+    private final CpuPins pins;
     private final boolean besideRings;
     private final IntConsumer onEnd;
+    /// The CPU it is to stay on, told by [ReaderPlaces], and the one it stays on.
+    private volatile int place = ANYWHERE;
+    private int placed = ANYWHERE;
+    private volatile boolean serving;
 
+    /// @param pins        for its own; null: it is never placed
     /// @param besideRings what has no caller waiting may wait a little
     /// @param onEnd       told the errno that ended the connection, 0 or positive, when this reader stops
-    DeviceReader(FuseSession session, int fd, boolean besideRings, IntConsumer onEnd) {
+    DeviceReader(FuseSession session, int fd, CpuPins pins, boolean besideRings, IntConsumer onEnd) {
         this.session = session;
         this.fd = fd;
+        this.pins = pins;
         this.besideRings = besideRings;
         this.onEnd = onEnd;
+    }
+
+    /// It is to stay on this CPU, or go [#ANYWHERE]; it will when it has done what it is doing.
+    void place(int cpu) {
+        place = cpu;
+    }
+
+    int place() {
+        return place;
+    }
+
+    /// Whether it has a request that somebody waits for.
+    boolean isServing() {
+        return serving;
     }
 
     @Override
@@ -48,25 +71,38 @@ final class DeviceReader implements Runnable, ReplyLine {
                 session.give(request);
                 return (int) -n;
             }
+            serving = !request.isOneWay(n);
             try {
                 if (!request.begin(n)) request = session.take(this);
-                else if (besideRings && FuseRequest.isOneWay(request.opcode)) LockSupport.parkNanos(GATHER_NANOS);
+                else if (besideRings && FuseProtocol.isOneWay(request.opcode)) LockSupport.parkNanos(GATHER_NANOS);
             } catch (RuntimeException e) {
                 // Whose the slot is now cannot be told: it is not used again.
                 log.error("{}: a request was lost by a bug; its caller waits until it is interrupted",
                         session.mountPoint(), e);
                 request = session.take(this);
             }
+            serving = false;
+            if (place != placed) move();
         }
     }
 
+    private void move() {
+        placed = place;
+        if (placed == ANYWHERE) pins.unpin();
+        else pins.pin(placed);
+    }
+
+    // Before the reply wakes its caller, who may take this CPU at once. When another thread sends it, this one may have the
+    // next request by now and is not counted once: [ReaderPlaces] looks at many.
     @Override
     public long send(RequestSlot slot, int bytes) {
+        serving = false;
         return slot.writeTo(fd, bytes);
     }
 
     @Override
     public long sendPayload(RequestSlot slot, long bytes) {
+        serving = false;
         return slot.writePayloadTo(fd, bytes);
     }
 

@@ -163,5 +163,10 @@ final class FuseProtocol {
         return -1;
     }
 
+    /// Requests that are not answered.
+    static boolean isOneWay(int opcode) {
+        return opcode == FORGET || opcode == BATCH_FORGET || opcode == INTERRUPT || opcode == NOTIFY_REPLY;
+    }
+
     private FuseProtocol() {}
 }

@@ -35,6 +35,8 @@ final class FuseRequest extends DataRequest implements KillPriv {
     long linked, unlinked, truncated;
     /// Directories that have another parent now.
     long moved, movedBack;
+    /// A name that was looked up is not there.
+    boolean absent;
 
     FuseRequest(FuseSession session) {
         super(session);
@@ -69,11 +71,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
         session.metrics.malformed();
         log.warn("malformed {} request for inode {}: {} bytes of arguments", FuseProtocol.name(opcode), node,
                 argumentBytes());
-        return isOneWay(opcode) ? endWithoutReply() : answer(Errno.EIO);
-    }
-
-    static boolean isOneWay(int opcode) {
-        return opcode == FORGET || opcode == BATCH_FORGET || opcode == INTERRUPT || opcode == NOTIFY_REPLY;
+        return FuseProtocol.isOneWay(opcode) ? endWithoutReply() : answer(Errno.EIO);
     }
 
     private boolean dispatch() {
@@ -205,11 +203,15 @@ final class FuseRequest extends DataRequest implements KillPriv {
             }
             if (opcode == FALLOCATE) progress += stepBytes;
             if (outcome == Outcome.AGAIN) return Next.SUBMIT;
-        } else if (error == Errno.ENOENT && opcode == LOOKUP && session.cache.negativeSeconds() > 0) {
-            bodyBytes = session.encoder.negativeEntry(out, bodyAt());
-            return ended(null);
+            if (absent) return afterAbsent();
         }
         return ended(error);
+    }
+
+    private Next afterAbsent() {
+        if (session.cache.negativeSeconds() == 0) return ended(Errno.ENOENT);
+        bodyBytes = session.encoder.negativeEntry(out, bodyAt());
+        return ended(null);
     }
 
     // Before it is answered: whoever reads and then asks stat sees it.
@@ -317,7 +319,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
 
     private void forgetAttempt() {
         linked = unlinked = truncated = moved = movedBack = 0;
-        accessDue = false;
+        accessDue = absent = false;
         giveNothing();
     }
 

@@ -8,6 +8,8 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -93,6 +95,9 @@ public final class FuseSession {
     /// Guarded by itself; touched only when a request leaves its reader.
     private final ArrayDeque<FuseRequest> idle = new ArrayDeque<>();
     private final AtomicInteger readersLeft;
+    /// Null beside rings, which have their CPUs.
+    private final ReaderPlaces places;
+    private final List<DeviceReader> readers = new ArrayList<>();
     private final Away away = new Away();
     private volatile End end = End.UNMOUNTED;
     private final CompletableFuture<End> ended = new CompletableFuture<>();
@@ -172,23 +177,21 @@ public final class FuseSession {
         encoder = new ReplyEncoder(cache);
         kernelCache = new KernelCache(mount.fd());
         metrics = new FuseMetrics(registry, mount.point().toString(), known, transport());
-        readersLeft = new AtomicInteger(readers());
-        var count = new AtomicInteger();
+        int count = rings == null ? settings.readers() : 1;     // beside rings, one is enough for what does not go over them
+        readersLeft = new AtomicInteger(count);
+        var pins = rings == null ? new CpuPins() : null;
+        for (int i = 0; i < count; i++) readers.add(new DeviceReader(this, mount.fd(), pins, rings != null, this::lost));
+        places = rings == null ? new ReaderPlaces(readers, new int[0], pins) : null;
+        var ioThreads = new AtomicInteger();
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()
-                .name("cairn-fuse-io-" + count.getAndIncrement()).unstarted(task));
+                .name("cairn-fuse-io-" + ioThreads.getAndIncrement()).unstarted(task));
         reclaimer = new Reclaimer(fileSystem, submitter, background, known);
     }
 
-    /// Beside rings, one is enough for what does not go over them.
-    private int readers() {
-        return rings == null ? settings.readers() : 1;
-    }
-
     private void serve() throws IOException {
-        int readers = readers();
-        for (int i = 0; i < readers; i++)
-            Thread.ofPlatform().daemon().name("cairn-fuse-reader-" + i)
-                    .start(new DeviceReader(this, mount.fd(), rings != null, this::lost));
+        for (int i = 0; i < readers.size(); i++)
+            Thread.ofPlatform().daemon().name("cairn-fuse-reader-" + i).start(readers.get(i));
+        if (places != null) Thread.ofPlatform().daemon().name("cairn-fuse-places").start(places);
         try {
             if (rings != null) rings.serve(this);
         } catch (IOException e) {
@@ -351,6 +354,7 @@ public final class FuseSession {
     }
 
     private void drain() {
+        if (places != null) places.stop();
         try {
             // Unless the mount itself has gone, whoever uses it would wait for ever.
             if (end != End.UNMOUNTED) mount.abort();

@@ -64,7 +64,11 @@ final class RequestDecoder {
     static void run(FuseRequest r, FuseSession session, Tx tx) {
         var fs = session.fileSystem;
         switch (r.opcode) {
-            case LOOKUP -> r.entryReply(fs.lookup(tx, r.node, r.name(0)));
+            case LOOKUP -> {
+                var inode = fs.find(tx, r.node, r.name(0));
+                r.absent = inode == null;
+                if (inode != null) r.entryReply(inode);
+            }
             case GETATTR -> r.attributesReply(fs.getattr(tx, r.node));
             case STATX -> r.bodyBytes = session.encoder.statxReply(r.out, r.bodyAt(), fs.getattr(tx, r.node));
             case SETATTR -> setattr(r, fs, tx);

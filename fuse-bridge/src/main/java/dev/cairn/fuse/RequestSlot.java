@@ -77,6 +77,11 @@ abstract class RequestSlot extends Operation implements DirectorySink {
         return Linux.read(errno, fd, readInto, IN_BYTES - IN_AT);
     }
 
+    /// Whether nobody waits for an answer to what has just been read.
+    boolean isOneWay(long bytes) {
+        return bytes >= IN_HEADER_BYTES && FuseProtocol.isOneWay(in.get(U32, inAt + IN_OPCODE));
+    }
+
     /// Memory for the parts of a request that a ring keeps apart.
     MemorySegment ringHeader() {
         return arena.allocate(RING_HEADER_BYTES, 64);

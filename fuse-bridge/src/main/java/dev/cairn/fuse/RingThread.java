@@ -24,7 +24,7 @@ final class RingThread implements Runnable {
     private static final Logger log = LoggerFactory.getLogger(FuseSession.class);
     private static final long WAKE_UP = -1;
 
-    private final RingPins pins;
+    private final CpuPins pins;
     private final int cpu;
     private final List<Integer> queues;
     private final int depth;
@@ -55,7 +55,7 @@ final class RingThread implements Runnable {
     /// @param cpu    of the thread; -1: any
     /// @param queues the kernel's numbers, which are those of CPUs
     /// @param depth  entries in each
-    RingThread(RingPins pins, int cpu, List<Integer> queues, int depth) {
+    RingThread(CpuPins pins, int cpu, List<Integer> queues, int depth) {
         this.pins = pins;
         this.cpu = cpu;
         this.queues = List.copyOf(queues);

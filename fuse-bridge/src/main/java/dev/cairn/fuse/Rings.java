@@ -27,9 +27,9 @@ final class Rings {
     private static final Path CPUS = Path.of("/sys/devices/system/cpu");
 
     private final List<RingThread> threads;
-    private final RingPins pins;
+    private final CpuPins pins;
 
-    private Rings(List<RingThread> threads, RingPins pins) {
+    private Rings(List<RingThread> threads, CpuPins pins) {
         this.pins = pins;
         this.threads = threads;
     }
@@ -40,7 +40,7 @@ final class Rings {
         var online = cpus(Files.readString(CPUS.resolve("online")));
         var threads = new ArrayList<RingThread>();
         int depth = depth(online.size());
-        var pins = new RingPins();
+        var pins = new CpuPins();
         for (int cpu : online) threads.add(new RingThread(pins, cpu, List.of(cpu), depth));
         possible.removeAll(online);
         if (!possible.isEmpty()) threads.add(new RingThread(pins, -1, List.copyOf(possible), 1));

@@ -9,8 +9,8 @@
 /// the kernel may remember, [KernelCache] makes it forget.
 ///
 /// Requests travel by one of two ways ([Transport]), and a [ReplyLine] is where one came from. Over /dev/fuse a
-/// [DeviceReader] reads and writes. Where the machine has fuse-over-io_uring switched on, the kernel has a queue for each
-/// CPU: [Rings] starts a [RingThread] for each, which owns an [IoUring] and the [RingEntry]s of its queue; [RingPins] looks
+/// [DeviceReader] reads and writes; [ReaderPlaces] says on which CPU. Where the machine has fuse-over-io_uring switched on, the kernel has a queue for each
+/// CPU: [Rings] starts a [RingThread] for each, which owns an [IoUring] and the [RingEntry]s of its queue; [CpuPins] looks
 /// after the CPUs of other threads.
 ///
 /// [FuseMount] is mounting and unmounting, as root or by fusermount3, and the removal of what a killed node left.

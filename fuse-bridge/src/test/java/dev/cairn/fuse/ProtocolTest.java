@@ -185,7 +185,7 @@ final class ProtocolTest {
         var random = new SplittableRandom(42);
         for (int i = 0; i < 3000; i++) {
             int opcode = random.nextInt(55);
-            if (FuseRequest.isOneWay(opcode)) continue;
+            if (FuseProtocol.isOneWay(opcode)) continue;
             int arguments = random.nextInt(200);
             for (int at = 0; at < arguments; at++)
                 buffer.set(ValueLayout.JAVA_BYTE, IN_HEADER_BYTES + at,

@@ -131,7 +131,7 @@ final class RingMountTest extends FuseMountTest {
             long bytes = request.takeFromRing(header);
             assertThat(bytes == 0 || bytes >= IN_HEADER_BYTES).isTrue();
             if (!request.begin(bytes)) ended.acquireUninterruptibly();
-            assertThat(answers.get()).as("opcode %d", opcode).isEqualTo(bytes == 0 || FuseRequest.isOneWay(opcode) ? 0 : 1);
+            assertThat(answers.get()).as("opcode %d", opcode).isEqualTo(bytes == 0 || FuseProtocol.isOneWay(opcode) ? 0 : 1);
         }
         request.close();
     }
@@ -139,7 +139,7 @@ final class RingMountTest extends FuseMountTest {
     @Test
     void threads_that_a_ring_starts_do_not_stay_on_its_cpu() throws Exception {
         assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "there is one CPU");
-        var pins = new RingPins();
+        var pins = new CpuPins();
         var started = new CompletableFuture<Integer>();
         var end = new CountDownLatch(1);
         Thread.ofPlatform().daemon().start(() -> {

@@ -34,7 +34,7 @@ final class MergePlanner {
     /// Small commits live in the manifest itself; these many weigh as much as one log.
     static final int INLINE_PER_LOG = 32;
     static final long ROUND_INLINE_BYTES_MAX = 4 << 20;
-    static final int LEVEL_RATIO = 8;
+    static final int LEVEL_RATIO = 8, LOG_RATIO = 4;
     /// Extents that a job's space may be in pieces of, and the least that a job can do something with.
     static final int SPACE_EXTENTS_MAX = 256;
     static final long SPACE_BLOCKS_MIN = 4;
@@ -88,7 +88,7 @@ final class MergePlanner {
     // Whether a busy volume merges its commit logs.
     private boolean logsPress() {
         long debt = debt();
-        return debt >= LOGS_MAX || debt >= LOGS_MIN && state.runs().weight(0) * LEVEL_RATIO >= state.runs().weight(1);
+        return debt >= LOGS_MAX || debt >= LOGS_MIN && state.runs().weight(0) * LOG_RATIO >= state.runs().weight(1);
     }
 
     /// How far merging is behind: mounts slow down from 12 logs on, and at 32 do so fully.

@@ -102,13 +102,13 @@ final class Attempt implements Tx {
     public byte[] get(Key key) {
         byte[] dirty = mount.dirty(key);
         if (dirty != null) return dirty == ItemTable.DELETED ? null : dirty;
-        var committed = mount.runs.get(key, mount.cache, lacking.needs);
+        var committed = mount.committed(key, lacking.needs);
         return committed == null ? null : committed.value();
     }
 
     @Override
     public void want(Key key) {
-        if (lacking.looksAhead && mount.dirty(key) == null) mount.runs.want(key, mount.cache, lacking.needs);
+        if (lacking.looksAhead) mount.want(key, lacking.needs);
     }
 
     @Override

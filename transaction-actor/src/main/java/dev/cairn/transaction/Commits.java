@@ -168,8 +168,8 @@ final class Commits {
         transactions.otherNumbers.grant(answer.getOtherInodes());
         transactions.share.granted(answer.getSpace());
         transactions.counted(answer.getInodeCount());
-        long before = transactions.runs.version();
-        var runs = run == null ? transactions.runs : transactions.runs.with(run, replacedRuns, answer.getManifestVersion());
+        long before = transactions.runs().version();
+        var runs = run == null ? transactions.runs() : transactions.runs().with(run, replacedRuns, answer.getManifestVersion());
         boolean followed = answer.getManifestVersion() <= before + 1;
         var passed = transactions.passed(runs, run != null && runSpace == null ? run.getRunId() : 0, answer.getNextSeq());
         meters.committed(System.nanoTime() - frozenAtNanos, passed);

@@ -310,7 +310,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             return;
         }
         // Only with the newest manifest in hand is it damage: a block of an old run may be being rewritten for another one.
-        if (waiter.lacking().manifestVersion == transactions.runs.version()) {
+        if (waiter.lacking().manifestVersion == transactions.runs().version()) {
             unpark(waiter);
             meters.damaged();
             log.error("{} gets EIO: {}", waiter.operation().name(),
@@ -395,7 +395,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
         @Override
         public void manifestFetched() {
-            for (var waiter : waitingForManifest) waiter.lacking().manifestVersion = transactions.runs.version();
+            for (var waiter : waitingForManifest) waiter.lacking().manifestVersion = transactions.runs().version();
             resumeAll(waitingForManifest);
         }
 

@@ -81,7 +81,7 @@ final class CoordinatorMeters {
         dirtyItems = transactions.dirtyItems();
         dirtyBytes = transactions.dirtyHeapBytes();
         locks = transactions.locks.heldCount();
-        level0 = transactions.runs.logCount();
+        level0 = transactions.runs().logCount();
     }
 
     void committed(long nanos, Transaction passed) {

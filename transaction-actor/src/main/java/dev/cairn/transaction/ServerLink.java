@@ -150,8 +150,8 @@ final class ServerLink {
         long askedAt = System.nanoTime();
         register(register, answer -> {
             leaseRenewed(answer.getLeaseMillis(), askedAt);
-            if (answer.getManifest().getVersion() > transactions.runs.version())
-                transactions.runs = RunSet.of(answer.getManifest());
+            if (answer.getManifest().getVersion() > transactions.runs().version())
+                transactions.follow(RunSet.of(answer.getManifest()));
         });
     }
 
@@ -263,14 +263,14 @@ final class ServerLink {
     // ---- the manifest and merging
 
     private void manifestChanged(ManifestDelta delta) {
-        if (!registered || delta.getToVersion() <= transactions.runs.version()) return;
-        if (!transactions.runs.canApply(delta)) {
+        if (!registered || delta.getToVersion() <= transactions.runs().version()) return;
+        if (!transactions.runs().canApply(delta)) {
             askManifest();
             return;
         }
-        transactions.runs = transactions.runs.apply(delta);
+        transactions.follow(transactions.runs().apply(delta));
         reportOld = true;
-        if (delta.getRemovedRunIdsCount() > 0) transactions.cache.retain(transactions.runs);
+        if (delta.getRemovedRunIdsCount() > 0) transactions.cache.retain(transactions.runs());
     }
 
     // The answer brings the new totals, and takes a flag back. One that is on its way may have been decided before: the
@@ -291,8 +291,8 @@ final class ServerLink {
         manifestAsked = true;
         send(ServerRequest.newBuilder().setGetManifest(GetManifest.getDefaultInstance()), reply -> {
             manifestAsked = false;
-            if (reply.getManifest().getVersion() >= transactions.runs.version())
-                transactions.runs = RunSet.of(reply.getManifest());
+            if (reply.getManifest().getVersion() >= transactions.runs().version())
+                transactions.follow(RunSet.of(reply.getManifest()));
             mount.manifestFetched();
         });
     }
@@ -325,7 +325,7 @@ final class ServerLink {
 
     private void lockGranted(LockGranted grant) {
         transactions.locks.granted(grant);
-        if (grant.getManifestVersion() > transactions.runs.version()) askManifest();
+        if (grant.getManifestVersion() > transactions.runs().version()) askManifest();
         mount.lockGranted(LockClient.id(grant.getName()));
     }
 

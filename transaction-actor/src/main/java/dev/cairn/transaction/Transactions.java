@@ -9,6 +9,7 @@ import dev.cairn.proto.Space;
 import dev.cairn.proto.SpaceReport;
 import dev.cairn.transaction.run.BlockCache;
 import dev.cairn.transaction.run.InlineRun;
+import dev.cairn.transaction.run.ItemView;
 import dev.cairn.transaction.run.Needs;
 import dev.cairn.transaction.run.RunSet;
 import dev.cairn.transaction.run.RunWriter;
@@ -39,7 +40,10 @@ final class Transactions {
     private static final long EXTENTS_MAX = 16 << 10;
     private final long dirtyBytesMax;
 
-    RunSet runs;
+    private RunSet runs;
+    /// What is read below the tables: without this mount's own carried runs, each of whose items is among [#carried], as it is
+    /// or newer. After many fsyncs there are a hundred, and each would be asked for every key.
+    private RunSet beneath;
     Transaction open;
     /// Data blocks that a passed commit has freed and that are being discarded on the device. They belong to this mount's share.
     final ExtentSet discarding = new ExtentSet();
@@ -60,9 +64,20 @@ final class Transactions {
 
     /// The mount has been registered: its first two seqs are in hand.
     void start(RunSet runs, long firstSeq, long secondSeq) {
-        this.runs = runs;
+        follow(runs);
         this.open = new Transaction(firstSeq);
         this.nextSeq = secondSeq;
+    }
+
+    /// A newer version of the manifest.
+    void follow(RunSet newer) {
+        runs = newer;
+        beneath = newer.without(carriedRuns);
+    }
+
+    /// The newest known version of the manifest, all of it.
+    RunSet runs() {
+        return runs;
     }
 
     static long indexLock(boolean data, long seq) {
@@ -80,10 +95,19 @@ final class Transactions {
         return value;
     }
 
+    /// The newest committed version of what is not [#dirty]; as [RunSet#get].
+    ItemView committed(Key key, Needs needs) {
+        return beneath.get(key, cache, needs);
+    }
+
+    void want(Key key, Needs needs) {
+        if (dirty(key) == null) beneath.want(key, cache, needs);
+    }
+
     Cursor scan(Key first, Key last, Needs needs) {
         var tables = new ItemTable[] {
             open.items, frozen == null ? null : frozen.items, carried.isEmpty() ? null : carried};
-        return new MergedCursor(tables, runs.seek(first, last, cache, needs), first, last);
+        return new MergedCursor(tables, beneath.seek(first, last, cache, needs), first, last);
     }
 
     long committedSeq() {
@@ -204,7 +228,6 @@ final class Transactions {
     /// @param inlineRun the id of its inline run, or 0 when it was written as a run that includes all carried items
     Transaction passed(RunSet committed, long inlineRun, long seqAfterOpen) {
         var passed = frozen;
-        runs = committed;
         if (inlineRun != 0) {
             carried.putAll(passed.items);
             carriedRuns.add(inlineRun);
@@ -212,6 +235,7 @@ final class Transactions {
             carried = new ItemTable();
             carriedRuns.clear();
         }
+        follow(committed);
         passed.dataFreed.forEach(discarding::add);
         nextSeq = seqAfterOpen;
         frozen = null;
@@ -231,6 +255,7 @@ final class Transactions {
     void stopCarrying() {
         carried = new ItemTable();
         carriedRuns.clear();
+        follow(runs);
     }
 
     long dirtyItems() {

@@ -73,8 +73,8 @@ class TransactionsTest {
 
     private void pass() {
         version++;
-        var runs = pendingRun == null ? transactions.runs
-                : transactions.runs.with(pendingRun, pendingInline ? List.of() : transactions.carriedRuns(), version);
+        var runs = pendingRun == null ? transactions.runs()
+                : transactions.runs().with(pendingRun, pendingInline ? List.of() : transactions.carriedRuns(), version);
         transactions.passed(runs, pendingRun != null && pendingInline ? pendingRun.getRunId() : 0, nextSeq++);
         pendingRun = null;
     }

@@ -77,6 +77,13 @@ public final class RunSet {
         return changed(new HashSet<>(removedRunIds), newest == null ? List.of() : List.of(newest), newVersion);
     }
 
+    /// The same version without some of its commit logs: for whoever has their items elsewhere.
+    public RunSet without(Collection<Long> logIds) {
+        if (logIds.isEmpty()) return this;
+        var left = new HashSet<>(logIds);
+        return new RunSet(version, Arrays.stream(logs).filter(run -> !left.contains(run.id)).toArray(Run[]::new), levels);
+    }
+
     private RunSet changed(Set<Long> removed, List<RunRef> upserted, long newVersion) {
         if (removed.isEmpty() && upserted.isEmpty()) return new RunSet(newVersion, logs, levels);
         // In the order given, which for commit logs is the order of the commits.

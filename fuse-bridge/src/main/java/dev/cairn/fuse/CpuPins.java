@@ -7,30 +7,58 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.agrona.collections.IntHashSet;
 
-/// Keeps the pins of ring threads to themselves. A thread begins on the CPUs of the one that starts it, so whatever a ring
-/// thread starts (a worker of some pool that found itself too small) would stay on that one CPU for ever. Looks at the
+/// Keeps pins of threads to one CPU to those threads. A thread begins on the CPUs of the one that starts it, so whatever a
+/// pinned thread starts (a worker of some pool that found itself too small) would stay on that one CPU for ever. Looks at the
 /// process's new threads once a second and lets them go everywhere again: listing /proc/self/task takes some 50 µs.
-final class RingPins implements Runnable {
+final class CpuPins implements Runnable {
     private static final File THREADS = new File("/proc/self/task");
     private static final long EVERY_MILLIS = 1_000;
 
-    private final IntHashSet rings = new IntHashSet();
+    private final IntHashSet pinned = new IntHashSet();
     private final CountDownLatch stop = new CountDownLatch(1);
 
-    /// The calling thread is a ring's, on this CPU from now on.
+    /// The calling thread stays on this CPU from now on.
     ///
     /// @return 0, or minus errno when it may not run there
     synchronized int pin(int cpu) {
-        rings.add(RingCalls.threadId());
+        pinned.add(RingCalls.threadId());
         return RingCalls.pin(cpu);
     }
 
-    private synchronized boolean isRing(int thread) {
-        return rings.contains(thread);
+    /// The calling thread goes everywhere again.
+    synchronized void unpin() {
+        try (var arena = Arena.ofConfined()) {
+            var everywhere = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
+            if (processMask(everywhere) >= 0) RingCalls.setAffinity(0, everywhere);
+        }
+        pinned.remove(RingCalls.threadId());
+    }
+
+    private synchronized boolean isPinned(int thread) {
+        return pinned.contains(thread);
     }
 
     void stop() {
         stop.countDown();
+    }
+
+    // The process's first thread has what the process was given.
+    private static int processMask(MemorySegment into) {
+        return RingCalls.affinity((int) ProcessHandle.current().pid(), into);
+    }
+
+    /// The CPUs that this process may use, in ascending order; none when they cannot be told.
+    static int[] ofProcess() {
+        try (var arena = Arena.ofConfined()) {
+            var mask = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
+            if (processMask(mask) < 0) return new int[0];
+            var cpus = new int[cpus(mask)];
+            int n = 0;
+            for (long word = 0; word < mask.byteSize() / 8; word++)
+                for (long bits = mask.getAtIndex(FuseProtocol.U64, word); bits != 0; bits &= bits - 1)
+                    cpus[n++] = (int) (word * Long.SIZE) + Long.numberOfTrailingZeros(bits);
+            return cpus;
+        }
     }
 
     @Override
@@ -38,8 +66,7 @@ final class RingPins implements Runnable {
         try (var arena = Arena.ofConfined()) {
             var everywhere = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
             var mask = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
-            // The process's first thread has what the process was given.
-            if (RingCalls.affinity((int) ProcessHandle.current().pid(), everywhere) < 0 || cpus(everywhere) < 2) return;
+            if (processMask(everywhere) < 0 || cpus(everywhere) < 2) return;
             var seen = new IntHashSet();
             do {
                 seen = release(seen, everywhere, mask);
@@ -57,7 +84,7 @@ final class RingPins implements Runnable {
         for (var name : names) {
             int thread = Integer.parseInt(name);
             now.add(thread);
-            if (seen.contains(thread) || isRing(thread)) continue;
+            if (seen.contains(thread) || isPinned(thread)) continue;
             // One that has ended meanwhile answers ESRCH.
             if (RingCalls.affinity(thread, mask) == 0 && cpus(mask) == 1) RingCalls.setAffinity(thread, everywhere);
         }

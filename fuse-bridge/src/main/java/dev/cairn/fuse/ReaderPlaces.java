@@ -1,0 +1,70 @@
+package dev.cairn.fuse;
+
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Gives each reader of /dev/fuse a CPU of its own while all of them are busy at once, and leaves them to the scheduler
+/// otherwise.
+///
+/// A request that wakes a thread on another CPU costs several times one that stays. The kernel wakes the reader that has waited
+/// longest, and the scheduler leaves it where it ran last: with as many clients as CPUs, and readers that stay apart, each
+/// client soon has a reader on its own CPU. With fewer clients than CPUs pinned readers only get into the way of whatever
+/// else runs there. Figures for both are in docs/benchmarks.md.
+final class ReaderPlaces implements Runnable {
+    private static final Logger log = LoggerFactory.getLogger(ReaderPlaces.class);
+    private static final long LOOK_MILLIS = 10, LOOK_MILLIS_IDLE = 100;
+    /// Looks without a request after which it looks less often.
+    private static final int IDLE_LOOKS = 100;
+    /// A look that finds all readers busy counts as much as this many that do not: two clients of two readers both wait for
+    /// their answers a tenth of the time, the only client of two never.
+    private static final int WEIGHT = 24, ENOUGH = 48, MOST = 120;
+
+    private final List<DeviceReader> readers;
+    private int[] cpus;
+    private final CpuPins pins;
+    private final CountDownLatch stop = new CountDownLatch(1);
+    private boolean placed;
+    private int score, idleLooks;
+
+    /// @param cpus those that readers may have; asked of the kernel when this is run
+    /// @param pins for the readers' own pins
+    ReaderPlaces(List<DeviceReader> readers, int[] cpus, CpuPins pins) {
+        this.readers = List.copyOf(readers);
+        this.cpus = cpus;
+        this.pins = pins;
+    }
+
+    void stop() {
+        stop.countDown();
+        pins.stop();
+    }
+
+    @Override
+    public void run() {
+        cpus = CpuPins.ofProcess();
+        if (readers.size() < 2 || cpus.length < 2) return;
+        Thread.ofPlatform().daemon().name("cairn-fuse-pins").start(pins);
+        try {
+            while (!stop.await(idleLooks < IDLE_LOOKS ? LOOK_MILLIS : LOOK_MILLIS_IDLE, TimeUnit.MILLISECONDS)) {
+                int busy = 0;
+                for (var reader : readers) if (reader.isServing()) busy++;
+                look(busy);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /// So many readers have a request that somebody waits for.
+    void look(int busy) {
+        idleLooks = busy == 0 ? Math.min(idleLooks + 1, IDLE_LOOKS) : 0;
+        score = busy == readers.size() ? Math.min(score + WEIGHT, MOST) : Math.max(score - 1, 0);
+        if (placed ? score > 0 : score < ENOUGH) return;
+        placed = !placed;
+        log.debug("{} readers {}", readers.size(), placed ? "have a CPU each" : "go everywhere");
+        for (int i = 0; i < readers.size(); i++) readers.get(i).place(placed ? cpus[i % cpus.length] : DeviceReader.ANYWHERE);
+    }
+}
