@@ -199,7 +199,8 @@ final class FrontLane implements AutoCloseable {
         if (flushing) return;
         flushing = true;
         long upTo = log.last();
-        CompletableFuture.runAsync(() -> toDevice(data::flush)).whenComplete((_, e) -> {
+        // On a thread of its own: a disk may take its time, and others wait for the common pool's.
+        CompletableFuture.runAsync(() -> toDevice(data::flush), FrontLane::onNewThread).whenComplete((_, e) -> {
             if (e != null) fail(e instanceof CompletionException ? e.getCause() : e);
             synchronized (this) {
                 flushing = false;
@@ -220,6 +221,10 @@ final class FrontLane implements AutoCloseable {
     // Records up to it are needed no more.
     private long done() {
         return dataPending == 0 ? handedOn : Math.min(handedOn, dataPending - 1);
+    }
+
+    private static void onNewThread(Runnable work) {
+        Thread.ofPlatform().daemon().name("cairn-front-flush").start(work);
     }
 
     private void flushData() {
