@@ -46,12 +46,16 @@ final class ReaderPlaces implements Runnable {
     public void run() {
         cpus = CpuPins.ofProcess();
         if (readers.size() < 2 || cpus.length < 2) return;
-        Thread.ofPlatform().daemon().name("cairn-fuse-pins").start(pins);
+        boolean pinsRun = false;
         try {
             while (!stop.await(idleLooks < IDLE_LOOKS ? LOOK_MILLIS : LOOK_MILLIS_IDLE, TimeUnit.MILLISECONDS)) {
                 int busy = 0;
                 for (var reader : readers) if (reader.isServing()) busy++;
                 look(busy);
+                if (placed && !pinsRun) {
+                    pinsRun = true;
+                    Thread.ofPlatform().daemon().name("cairn-fuse-pins").start(pins);
+                }
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

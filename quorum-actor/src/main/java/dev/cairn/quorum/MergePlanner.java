@@ -34,7 +34,9 @@ final class MergePlanner {
     /// Small commits live in the manifest itself; these many weigh as much as one log.
     static final int INLINE_PER_LOG = 32;
     static final long ROUND_INLINE_BYTES_MAX = 4 << 20;
-    static final int LEVEL_RATIO = 8, LOG_RATIO = 4;
+    static final int LEVEL_RATIO = 8;
+    /// Commit logs that weigh this part of level 1 are worth rewriting it, when there are enough of them.
+    static final int LOG_RATIO = 4;
     /// Extents that a job's space may be in pieces of, and the least that a job can do something with.
     static final int SPACE_EXTENTS_MAX = 256;
     static final long SPACE_BLOCKS_MIN = 4;

@@ -49,10 +49,6 @@ final class ItemTable {
         return is(reference, IS_DELETED) ? DELETED : values.copy(reference >>> PLACE_SHIFT, length(reference));
     }
 
-    boolean contains(Key key) {
-        return tree.find(key);
-    }
-
     /// From `first` on, until the table is changed ([#changes]).
     Iterator<Item> from(Key first, boolean inclusive) {
         return new Items(this, tree.new Walk(first, inclusive));
