@@ -88,8 +88,10 @@ final class DeviceReader implements Runnable, ReplyLine {
 
     private void move() {
         placed = place;
+        int r = 0;
         if (placed == ANYWHERE) pins.unpin();
-        else pins.pin(placed);
+        else r = pins.pin(placed);
+        if (r < 0) log.debug("{}: a reader is not on CPU {}: {}", session.mountPoint(), placed, Linux.describe(-r));
     }
 
     // Before the reply wakes its caller, who may take this CPU at once. When another thread sends it, this one may have the

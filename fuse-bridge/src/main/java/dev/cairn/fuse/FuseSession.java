@@ -181,7 +181,7 @@ public final class FuseSession {
         readersLeft = new AtomicInteger(count);
         var pins = rings == null ? new CpuPins() : null;
         for (int i = 0; i < count; i++) readers.add(new DeviceReader(this, mount.fd(), pins, rings != null, this::lost));
-        places = rings == null ? new ReaderPlaces(readers, new int[0], pins) : null;
+        places = rings == null ? new ReaderPlaces(readers, CpuPins::ofProcess, pins) : null;
         var ioThreads = new AtomicInteger();
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()
                 .name("cairn-fuse-io-" + ioThreads.getAndIncrement()).unstarted(task));

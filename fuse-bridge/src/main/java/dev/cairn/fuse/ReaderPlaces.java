@@ -3,6 +3,7 @@ package dev.cairn.fuse;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -23,15 +24,15 @@ final class ReaderPlaces implements Runnable {
     private static final int WEIGHT = 24, ENOUGH = 48, MOST = 120;
 
     private final List<DeviceReader> readers;
-    private int[] cpus;
+    private final Supplier<int[]> cpus;
     private final CpuPins pins;
     private final CountDownLatch stop = new CountDownLatch(1);
     private boolean placed;
     private int score, idleLooks;
 
-    /// @param cpus those that readers may have; asked of the kernel when this is run
+    /// @param cpus those that readers may have; asked when they are given out
     /// @param pins for the readers' own pins
-    ReaderPlaces(List<DeviceReader> readers, int[] cpus, CpuPins pins) {
+    ReaderPlaces(List<DeviceReader> readers, Supplier<int[]> cpus, CpuPins pins) {
         this.readers = List.copyOf(readers);
         this.cpus = cpus;
         this.pins = pins;
@@ -44,8 +45,7 @@ final class ReaderPlaces implements Runnable {
 
     @Override
     public void run() {
-        cpus = CpuPins.ofProcess();
-        if (readers.size() < 2 || cpus.length < 2) return;
+        if (readers.size() < 2 || cpus.get().length < 2) return;
         boolean pinsRun = false;
         try {
             while (!stop.await(idleLooks < IDLE_LOOKS ? LOOK_MILLIS : LOOK_MILLIS_IDLE, TimeUnit.MILLISECONDS)) {
@@ -69,6 +69,7 @@ final class ReaderPlaces implements Runnable {
         if (placed ? score > 0 : score < ENOUGH) return;
         placed = !placed;
         log.debug("{} readers {}", readers.size(), placed ? "have a CPU each" : "go everywhere");
-        for (int i = 0; i < readers.size(); i++) readers.get(i).place(placed ? cpus[i % cpus.length] : DeviceReader.ANYWHERE);
+        var given = placed ? cpus.get() : new int[] {DeviceReader.ANYWHERE};
+        for (int i = 0; i < readers.size() && given.length > 0; i++) readers.get(i).place(given[i % given.length]);
     }
 }

@@ -10,7 +10,7 @@ class ReaderPlacesTest {
     private final CpuPins pins = new CpuPins();
     private final List<DeviceReader> readers = IntStream.range(0, 2)
             .mapToObj(_ -> new DeviceReader(null, -1, pins, false, _ -> {})).toList();
-    private final ReaderPlaces places = new ReaderPlaces(readers, new int[] {3, 5}, pins);
+    private final ReaderPlaces places = new ReaderPlaces(readers, () -> new int[] {3, 5}, pins);
 
     private void look(int times, int... busy) {
         for (int i = 0; i < times; i++) for (int now : busy) places.look(now);

@@ -66,7 +66,8 @@ final class FrontLane implements AutoCloseable {
     /// The first record whose data may not be on the medium, 0 when there is none; the last one that carries any; and bytes
     /// written to the log since the first.
     private long dataPending, lastCarrying, pendingBytes;
-    private boolean flushing;
+    /// The flush in the background; null when there is none.
+    private CompletableFuture<Void> flushing;
     private boolean handing;
     private boolean gathering;
     private Throwable failure;
@@ -196,14 +197,14 @@ final class FrontLane implements AutoCloseable {
 
     // What a record carries was in the device before the record was written, so a flush from now on covers all there are.
     private void flushSoon() {
-        if (flushing) return;
-        flushing = true;
+        if (flushing != null) return;
         long upTo = log.last();
         // On a thread of its own: a disk may take its time, and others wait for the common pool's.
-        CompletableFuture.runAsync(() -> toDevice(data::flush), FrontLane::onNewThread).whenComplete((_, e) -> {
+        flushing = CompletableFuture.runAsync(() -> toDevice(data::flush), FrontLane::onNewThread);
+        flushing.whenComplete((_, e) -> {
             if (e != null) fail(e instanceof CompletionException ? e.getCause() : e);
             synchronized (this) {
-                flushing = false;
+                flushing = null;
                 if (e == null) durableUpTo(upTo);
             }
         });
@@ -357,6 +358,8 @@ final class FrontLane implements AutoCloseable {
     /// What has not been handed on stays in the front log, for the next [#recover].
     @Override
     public synchronized void close() throws IOException {
+        // The device is closed next. What became of the flush is told by its own end.
+        if (flushing != null) flushing.exceptionally(_ -> null).join();
         try {
             if (failure == null && handedOn == log.last() && handedOn > 0) sayDone();
         } finally {
