@@ -1,35 +1,44 @@
 package dev.cairn.node;
 
+import dev.cairn.fuse.Transport;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
+import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// One short life of a node, for the JVM to record which classes a node loads and how it uses them (see `cairn` at the
+/// One short life of a node for each transport, for the JVM to record which classes a node loads and how it uses them (see `cairn` at the
 /// repository's root): what has been worth compiling here is compiled early there. Where nothing can be mounted the rest is
 /// recorded.
 public final class NodeTraining {
     private static final Logger LOG = LoggerFactory.getLogger(NodeTraining.class);
-    private static final int ROUNDS = 8, FILES = 1000, SYNCED = 400;
+    private static final int CLIENTS = 2, ROUNDS = 6;
 
     private NodeTraining() {}
 
     public static int run(NodeConfig config, Map<String, String> environment) throws IOException {
         try {
-            live(config, environment);
+            live(over(Transport.DEV_FUSE, config), environment);
+            // A machine that has rings today is told to do without them tomorrow.
+            if (Transport.ringsSwitchedOn()) live(over(Transport.IO_URING, config), environment);
         } catch (IOException | IllegalStateException noMount) {
             LOG.warn("training without a mount: {}", noMount.getMessage());
-            live(config.withMounts(java.util.List.of()), environment);
+            live(config.withMounts(List.of()), environment);
         }
         return 0;
+    }
+
+    private static NodeConfig over(Transport transport, NodeConfig config) {
+        return config.withMounts(config.mounts().stream().map(mount -> mount.over(transport)).toList());
     }
 
     private static void live(NodeConfig config, Map<String, String> environment) throws IOException {
@@ -44,29 +53,23 @@ public final class NodeTraining {
         }
     }
 
-    // In the order of a day's work, so that each kind of call is seen with others before and behind it.
+    // Two clients at a time, as what one reader does while another is inside is a way of its own.
     private static void use(Path dir) throws IOException {
-        for (int round = 0; round < ROUNDS; round++) {
-            var sub = Files.createDirectory(dir.resolve("sub" + round));
-            for (int i = 0; i < FILES; i++) Files.writeString(sub.resolve("file" + i), "content");
-            for (int i = 0; i < FILES; i++) {
-                Files.readAttributes(sub.resolve("file" + i), "unix:*");
-                Files.readString(sub.resolve("file" + i));
-                Files.move(sub.resolve("file" + i), sub.resolve("moved" + i));
-                if (i % 4 == 0) Files.delete(Files.createDirectory(sub.resolve("dir" + i)));
+        try (var clients = Executors.newFixedThreadPool(CLIENTS)) {
+            var days = new ArrayList<Future<Void>>();
+            for (int client = 0; client < CLIENTS; client++) {
+                var own = Files.createDirectory(dir.resolve("client" + client));
+                days.add(clients.submit(() -> {
+                    for (int round = 0; round < ROUNDS; round++) new TrainingDay(own.resolve("day" + round)).run();
+                    return null;
+                }));
             }
-            for (int i = 0; i < SYNCED; i++) sync(sub.resolve("moved" + i));
-            try (var list = Files.list(sub)) {
-                for (var file : list.toList()) Files.delete(file);
-            }
-        }
-    }
-
-    // The way through server and journal is the longest there is, and the first fsyncs are waited for as the later ones are.
-    private static void sync(Path file) throws IOException {
-        try (var synced = FileChannel.open(file, StandardOpenOption.WRITE)) {
-            synced.write(ByteBuffer.wrap("synced".getBytes(StandardCharsets.US_ASCII)));
-            synced.force(true);
+            for (var day : days) day.get();
+            for (int client = 0; client < CLIENTS; client++) Files.delete(dir.resolve("client" + client));
+        } catch (ExecutionException failed) {
+            throw new IOException("a client of the training: " + failed.getCause(), failed.getCause());
+        } catch (InterruptedException interrupted) {
+            throw new InterruptedIOException("training was interrupted");
         }
     }
 }

@@ -1,6 +1,7 @@
 package dev.cairn.quorum;
 
 import com.google.protobuf.ByteString;
+import dev.cairn.allocator.SpacePools;
 import dev.cairn.proto.RunRef;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -90,7 +91,17 @@ final class MergePlanner {
     // Whether a busy volume merges its commit logs.
     private boolean logsPress() {
         long debt = debt();
-        return debt >= LOGS_MAX || debt >= LOGS_MIN && state.runs().weight(0) * LOG_RATIO >= state.runs().weight(1);
+        return debt >= LOGS_MAX || debt >= LOGS_MIN && logBlocks() * LOG_RATIO >= state.runs().weight(1);
+    }
+
+    // Commits in the manifest by what they hold: a hundred of them may fit one block.
+    private long logBlocks() {
+        long blocks = 0, inlineBytes = 0;
+        for (var run : state.runs().logs()) {
+            if (Runs.isInline(run)) inlineBytes += run.getInlineBlock().size();
+            else blocks += Runs.weight(run);
+        }
+        return blocks + inlineBytes / SpacePools.METADATA_BLOCK_BYTES;
     }
 
     /// How far merging is behind: mounts slow down from 12 logs on, and at 32 do so fully.

@@ -15,7 +15,7 @@ import picocli.CommandLine.Option;
         description = {"Starts a node on a volume of its own, uses it a little and stops it, for the JVM to write down what it loaded.",
             "A node and the commands are different JVMs: a recording for each."})
 final class TrainCommand extends Cairn.Subcommand {
-    private static final String SIZE = "64M";
+    private static final String SIZE = "256M";
 
     @Option(names = "--commands", description = "Record what commands do, on a node in a process of its own.")
     boolean commands;
