@@ -24,6 +24,7 @@ public final class DataPlan {
     boolean write;
     /// The inode's size and zeroFrom as the plan saw them.
     long sizeSeen, zeroFromSeen;
+    boolean leftOvers;
     /// Blocks that a punch gives zeros and leaves where they are, from the physical one on; none when the count is 0.
     long keptBlock, keptCount, keptPhysical;
     private DataPin pin;
@@ -49,6 +50,12 @@ public final class DataPlan {
     /// asked when space ran out (a short write) or a bound per operation was met.
     public long bytes() {
         return bytes;
+    }
+
+    /// Whether a write touches more than the blocks that its bytes are in: no other write of the file may then be between its
+    /// plan and its finish.
+    public boolean needsFileAlone() {
+        return leftOvers;
     }
 
     public int segments() {
@@ -90,6 +97,7 @@ public final class DataPlan {
         segments = 0;
         pieces = 0;
         keptCount = 0;
+        leftOvers = false;
     }
 
     /// Adds to the last segment when it goes on there.

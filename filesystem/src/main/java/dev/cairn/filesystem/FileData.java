@@ -173,6 +173,7 @@ final class FileData {
         long to = blockEnd(from);
         var mapping = Extents.at(tx, inode, from / BLOCK);
         if (mapping == null || !mapping.online()) return;
+        plan.leftOvers = from / BLOCK < offset / BLOCK || from / BLOCK >= blocks(end);
         if (from < offset) plan.add(DataPlan.ZERO, deviceAt(mapping, from), Math.min(to, offset) - from);
         // Behind the write only what is inside the file already; the new end of the file is left as any end is.
         if (to > end && inode.zeroFrom != 0) {

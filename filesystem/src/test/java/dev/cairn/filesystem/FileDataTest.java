@@ -93,6 +93,35 @@ class FileDataTest {
         Checker.check(volume);
     }
 
+    /// What it puts on the device elsewhere must not meet another write's bytes there.
+    @Test
+    void a_write_that_settles_an_end_in_another_block_needs_the_file_alone() {
+        long file = file("f");
+        volume.write(file, 0, of(20_000, 1));
+        assertFalse(needsFileAlone(file, 0, 20_000));
+        assertFalse(needsFileAlone(file, 20_100, 100), "the end's own block");
+        assertTrue(needsFileAlone(file, 30_000, 100), "behind the end");
+        volume.setattr(file, SetAttr.NONE.size(10_000));
+        volume.setattr(file, SetAttr.NONE.size(50_000));
+        assertTrue(needsFileAlone(file, 0, 100), "before an end that it had once");
+        assertTrue(needsFileAlone(file, 30_000, 100), "behind an end that it had once");
+        assertFalse(needsFileAlone(file, 9000, 100), "in its block");
+        assertFalse(needsFileAlone(file, 0, 20_000), "over it");
+        volume.write(file, 30_000, of(100, 2));
+        assertFalse(needsFileAlone(file, 0, 100), "settled");
+    }
+
+    private boolean needsFileAlone(long file, long offset, long length) {
+        var plan = new DataPlan();
+        volume.calling(tx -> fs.planWrite(tx, file, offset, length, plan));
+        volume.calling(tx -> {
+            fs.abandonWrite(tx, plan);
+            return null;
+        });
+        plan.release();
+        return plan.needsFileAlone();
+    }
+
     @Test
     void an_abandoned_write_gives_its_blocks_back_and_changes_nothing() {
         long file = file("f");

@@ -14,7 +14,8 @@ import org.slf4j.LoggerFactory;
 /// operation's end and says what comes next.
 ///
 ///     READ          plan -> bytes from the devices -> answer
-///     WRITE         (plan -> bytes to the devices -> finish)… -> answer; a write that fails gives its blocks back
+///     WRITE         (plan -> bytes to the devices -> finish)… -> answer; a write that fails gives its blocks back, and so
+///                   does one whose plan reaches beyond its own blocks: it is planned again when it has the file alone
 ///     copy          (plan -> bytes to the payload -> as a write, or a hole: zeros at its ends -> hole)… -> answer
 ///     fallocate     zeros at the ends of the range, then as any other request
 abstract class DataRequest extends RequestRun {
@@ -44,6 +45,7 @@ abstract class DataRequest extends RequestRun {
     /// Of a copy: where in `node` its first byte is. The arguments lie where the payload goes.
     long fromOffset;
     boolean killPriv;
+    final WriteGate.Place place = new WriteGate.Place(this);
 
     DataRequest(FuseSession session) {
         super(session);
@@ -188,6 +190,10 @@ abstract class DataRequest extends RequestRun {
             plan.release();
             return Next.SUBMIT;
         }
+        if (plan.needsFileAlone() && !place.alone()) {
+            abandonWrite(null);
+            return Next.SUBMIT;
+        }
         if (thread == On.COORDINATOR) return Next.ELSEWHERE;
         stage = Stage.FINISH_WRITE;
         kind = OperationKind.FINISH_WRITE;
@@ -200,6 +206,7 @@ abstract class DataRequest extends RequestRun {
         return Next.SUBMIT;
     }
 
+    /// @param because null: to be planned once more, alone at the gate
     private void abandonWrite(Errno because) {
         writeError = because;
         stage = Stage.ABANDON_WRITE;
@@ -240,6 +247,21 @@ abstract class DataRequest extends RequestRun {
         if (error != null) log.error("inode {}: blocks of a failed write cannot be returned ({}); they are when the "
                 + "mount ends", toNode, error);
         plan.release();
-        return endedWrite();
+        return writeError != null ? endedWrite() : planAlone();
+    }
+
+    /// Behind all that are at the gate now.
+    private Next planAlone() {
+        planWrite();
+        goOn(session.gate.leave(place));
+        return session.gate.enterAlone(place, toNode) ? Next.SUBMIT : Next.AWAY;
+    }
+
+    static void goOn(WriteGate.Place turn) {
+        while (turn != null) {
+            var next = turn.takeNextTurn();
+            turn.writer.resumeWrite();
+            turn = next;
+        }
     }
 }

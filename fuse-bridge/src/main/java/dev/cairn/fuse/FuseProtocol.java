@@ -75,7 +75,7 @@ final class FuseProtocol {
             ASYNC_DIO = 1L << 15, WRITEBACK_CACHE = 1L << 16, NO_OPEN_SUPPORT = 1L << 17, PARALLEL_DIROPS = 1L << 18,
             POSIX_ACL = 1L << 20, ABORT_ERROR = 1L << 21, MAX_PAGES = 1L << 22, CACHE_SYMLINKS = 1L << 23,
             NO_OPENDIR_SUPPORT = 1L << 24, EXPLICIT_INVAL_DATA = 1L << 25, HANDLE_KILLPRIV_V2 = 1L << 28,
-            SETXATTR_EXT = 1L << 29, INIT_EXT = 1L << 30, OVER_IO_URING = 1L << 41;
+            SETXATTR_EXT = 1L << 29, INIT_EXT = 1L << 30, DIRECT_IO_ALLOW_MMAP = 1L << 36, OVER_IO_URING = 1L << 41;
 
     // ---- attributes: struct fuse_attr
     static final int ATTR_INO = 0, ATTR_SIZE = 8, ATTR_BLOCKS = 16, ATTR_ATIME = 24, ATTR_MTIME = 32, ATTR_CTIME = 40,
@@ -115,7 +115,10 @@ final class FuseProtocol {
     static final int CREATE_FLAGS = 0, CREATE_MODE = 4, CREATE_UMASK = 8, CREATE_BYTES = 16;
     // struct fuse_open_out { u64 fh; u32 open_flags; i32 backing_id; }, after the entry in the reply to CREATE
     static final int OPEN_OUT_FLAGS = 8, OPEN_OUT_BYTES = 16;
-    static final int FOPEN_KEEP_CACHE = 1 << 1;
+    static final int FOPEN_DIRECT_IO = 1, FOPEN_KEEP_CACHE = 1 << 1, FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6;
+    // struct fuse_open_in { u32 flags, open_flags; }
+    static final int OPEN_FLAGS = 0, OPEN_BYTES = 8;
+    static final int O_DIRECT = System.getProperty("os.arch").equals("aarch64") ? 0200000 : 040000;
 
     // struct fuse_read_in and fuse_write_in { u64 fh, offset; u32 size, flags; u64 lock_owner; u32 open_flags, padding; }
     static final int IO_OFFSET = 8, IO_SIZE = 16, IO_FLAGS = 20, IO_OPEN_FLAGS = 32, IO_BYTES = 40;

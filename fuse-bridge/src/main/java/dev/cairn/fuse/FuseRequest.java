@@ -93,7 +93,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
             case OPEN, OPENDIR -> {
                 if (opcode == OPEN ? session.negotiated().zeroMessageOpen() : session.negotiated().zeroMessageOpendir())
                     return answer(Errno.ENOSYS);
-                bodyBytes = openReply(0);
+                bodyBytes = openReply(0, opcode == OPEN && has(OPEN_BYTES) ? session.openedAs(argU32(OPEN_FLAGS)) : FOPEN_KEEP_CACHE);
                 return answer(null);
             }
             case RELEASE, RELEASEDIR, DESTROY -> {
@@ -109,14 +109,16 @@ final class FuseRequest extends DataRequest implements KillPriv {
                 if (size < 0 || size > InitNegotiation.IO_BYTES_MAX || !has(IO_BYTES + (int) size)) return malformed();
                 now = now();
                 if (!beginWrite(size)) return endWrite();
-                if (!enterGate(node)) return false;
+                toNode = node;
+                inGate = true;
+                if (!session.gate.enter(place, node, toOffset, size)) return false;
             }
             case COPY_FILE_RANGE, COPY_FILE_RANGE_64 -> {
                 if (!has(COPY_BYTES)) return malformed();
                 if (argU64(COPY_FLAGS) != 0 || argU64(COPY_LENGTH) < 0) return answer(Errno.EINVAL);
                 now = now();
                 if (!beginCopy()) return endWrite();
-                if (!enterGate(argU64(COPY_TO_NODE))) return false;
+                if (!enterGateAlone(argU64(COPY_TO_NODE))) return false;
             }
             default -> {
                 kind = RequestDecoder.kind(this);
@@ -128,7 +130,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
                     // The zeros at the ends of the range go to the device first; no write may come between.
                     stage = Stage.PLAN_ZERO;
                     kind = OperationKind.PLAN_ZERO;
-                    if (!enterGate(node)) return false;
+                    if (!enterGateAlone(node)) return false;
                 }
             }
         }
@@ -141,11 +143,11 @@ final class FuseRequest extends DataRequest implements KillPriv {
         return goOn(On.READER);
     }
 
-    /// @return false when another write is inside: this one goes on when its turn comes
-    private boolean enterGate(long ino) {
+    /// @return false when other writes are in the way: this request goes on when its turn comes
+    private boolean enterGateAlone(long ino) {
         toNode = ino;
         inGate = true;
-        return session.gate.enter(ino, this);
+        return session.gate.enterAlone(place, ino);
     }
 
     private boolean forgetBatch() {
@@ -233,8 +235,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
 
     private void leaveGate() {
         inGate = false;
-        var next = session.gate.leave(toNode);
-        if (next != null) next.resumeWrite();
+        goOn(session.gate.leave(place));
     }
 
     // ---- the operation

@@ -297,6 +297,13 @@ public final class FuseSession {
         away.came();
     }
 
+    /// FOPEN_… for a file that is opened with these flags. Direct writes are parallel only for who opened the file so, and
+    /// while nobody has it open through the page cache: the kernel sees to that.
+    int openedAs(int flags) {
+        return settings.mount().parallelDirectWrites() && (flags & FuseProtocol.O_DIRECT) != 0
+                ? FuseProtocol.FOPEN_DIRECT_IO | FuseProtocol.FOPEN_PARALLEL_DIRECT_WRITES : FuseProtocol.FOPEN_KEEP_CACHE;
+    }
+
     // ---- the connection
 
     /// The kernel's first request is INIT, and it sends no other until that is answered.
@@ -319,7 +326,7 @@ public final class FuseSession {
             IOException refused = null;
             try {
                 negotiated = InitNegotiation.of(in, FuseProtocol.IN_HEADER_BYTES, n - FuseProtocol.IN_HEADER_BYTES,
-                        settings.cache(), settings.mount().acl(), rings);
+                        settings.cache(), settings.mount().acl(), settings.mount().parallelDirectWrites(), rings);
                 body = negotiated.write(out, FuseProtocol.OUT_HEADER_BYTES);
             } catch (IOException e) {
                 refused = e;

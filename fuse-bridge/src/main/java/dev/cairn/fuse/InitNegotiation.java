@@ -43,8 +43,10 @@ record InitNegotiation(int minor, long flags, int maxReadahead) {
 
     /// @param posixAcl whether the file system stores ACLs and applies default ACLs itself; the umask is then its
     ///                 business too (DONT_MASK), because a default ACL replaces it
+    /// @param parallelDirectWrites what opens a file directly is told so: OPEN has to be answered then
     /// @param rings    whether requests are to come by rings: the kernel then waits with all requests until they are registered
-    static InitNegotiation of(MemorySegment in, long at, long bytes, CachePolicy cache, boolean posixAcl, boolean rings)
+    static InitNegotiation of(MemorySegment in, long at, long bytes, CachePolicy cache, boolean posixAcl,
+            boolean parallelDirectWrites, boolean rings)
             throws IOException {
         if (bytes < INIT_IN_BYTES_MIN) throw new IOException("INIT of " + bytes + " bytes");
         int major = in.get(U32, at + INIT_IN_MAJOR), minor = in.get(U32, at + INIT_IN_MINOR);
@@ -54,7 +56,7 @@ record InitNegotiation(int minor, long flags, int maxReadahead) {
         long offered = Integer.toUnsignedLong(in.get(U32, at + INIT_IN_FLAGS));
         if ((offered & INIT_EXT) != 0 && bytes >= INIT_IN_BYTES_WITH_FLAGS2)
             offered |= Integer.toUnsignedLong(in.get(U32, at + INIT_IN_FLAGS2)) << 32;
-        long wanted = WANTED | (cache.noticeRemoteChanges() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
+        long wanted = (parallelDirectWrites ? WANTED & ~NO_OPEN_SUPPORT | DIRECT_IO_ALLOW_MMAP : WANTED) | (cache.noticeRemoteChanges() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
                 | (posixAcl ? POSIX_ACL | DONT_MASK : 0) | (rings ? OVER_IO_URING : 0);
         int readahead = in.get(U32, at + INIT_IN_MAX_READAHEAD);
         return new InitNegotiation(Math.min(minor, MINOR_NEWEST), wanted & offered,

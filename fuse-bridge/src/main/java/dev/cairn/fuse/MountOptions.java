@@ -7,40 +7,46 @@ package dev.cairn.fuse;
 /// @param allowOther others than the mounting user may use it. Root's mounts always should; an ordinary user's need
 ///                   `user_allow_other` in /etc/fuse.conf
 /// @param noAtime    reading leaves access times alone
+/// @param parallelDirectWrites several direct writes of one file at the same time, also by programs that wait for each: then
+///                   opening a file is a message to the node
 /// @param acl        the kernel checks POSIX ACLs and lets them be set; otherwise only modes count and new ACLs are refused
 public record MountOptions(String source, boolean allowOther, boolean readOnly, boolean noSuid, boolean noDev,
-        boolean noExec, boolean noAtime, boolean acl) {
+        boolean noExec, boolean noAtime, boolean acl, boolean parallelDirectWrites) {
     /// For everybody when root mounts, as any disk file system; otherwise for the user alone.
     public static MountOptions of(String source) {
-        return new MountOptions(source, Linux.effectiveUid() == 0, false, false, false, false, false, true);
+        return new MountOptions(source, Linux.effectiveUid() == 0, false, false, false, false, false, true, false);
     }
 
     public MountOptions readOnly(boolean to) {
-        return new MountOptions(source, allowOther, to, noSuid, noDev, noExec, noAtime, acl);
+        return new MountOptions(source, allowOther, to, noSuid, noDev, noExec, noAtime, acl, parallelDirectWrites);
     }
 
     public MountOptions allowOther(boolean to) {
-        return new MountOptions(source, to, readOnly, noSuid, noDev, noExec, noAtime, acl);
+        return new MountOptions(source, to, readOnly, noSuid, noDev, noExec, noAtime, acl, parallelDirectWrites);
     }
 
     public MountOptions noSuid(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, to, noDev, noExec, noAtime, acl);
+        return new MountOptions(source, allowOther, readOnly, to, noDev, noExec, noAtime, acl, parallelDirectWrites);
     }
 
     public MountOptions noDev(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, to, noExec, noAtime, acl);
+        return new MountOptions(source, allowOther, readOnly, noSuid, to, noExec, noAtime, acl, parallelDirectWrites);
     }
 
     public MountOptions noExec(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, to, noAtime, acl);
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, to, noAtime, acl, parallelDirectWrites);
     }
 
     public MountOptions noAtime(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, to, acl);
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, to, acl, parallelDirectWrites);
     }
 
     public MountOptions acl(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, noAtime, to);
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, noAtime, to, parallelDirectWrites);
+    }
+
+    public MountOptions parallelDirectWrites(boolean to) {
+        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, noAtime, acl, to);
     }
 
     long flags() {

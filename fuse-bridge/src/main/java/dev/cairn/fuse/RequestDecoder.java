@@ -95,7 +95,7 @@ final class RequestDecoder {
                 // From now on it is what an unlinked file is: deleted when the kernel forgets it.
                 r.unlinked = inode.ino;
                 r.entryReply(inode);
-                r.bodyBytes += r.openReply(ENTRY_BYTES);
+                r.bodyBytes += r.openReply(ENTRY_BYTES, session.openedAs(r.argU32(CREATE_FLAGS)));
             }
             case LINK -> {
                 r.need(LINK_BYTES);
@@ -176,7 +176,7 @@ final class RequestDecoder {
             if (!inode.isRegular()) throw Errno.ESTALE.failure();
         }
         r.entryReply(inode);
-        r.bodyBytes += r.openReply(ENTRY_BYTES);
+        r.bodyBytes += r.openReply(ENTRY_BYTES, session.openedAs(r.argU32(CREATE_FLAGS)));
     }
 
     private static void setattr(FuseRequest r, FileSystem fs, Tx tx) {

@@ -13,9 +13,10 @@ import java.util.concurrent.atomic.AtomicInteger;
 ///
 /// Who goes on is settled by one compare-and-set of [#state]: the submitter parks, or the operation's end comes first.
 /// Whatever may block or copies much is never done on the coordinator's thread.
-abstract class RequestRun extends RequestSlot {
-    /// What comes after an operation: nothing, the next one, or the same question again on a thread that may wait.
-    enum Next { ENDED, SUBMIT, ELSEWHERE }
+abstract class RequestRun extends RequestSlot implements WriteGate.Writer {
+    /// What comes after an operation: nothing, the next one, or the same question again on a thread that may wait. After AWAY
+    /// the request is another's, and must not be touched.
+    enum Next { ENDED, SUBMIT, ELSEWHERE, AWAY }
 
     /// How long the thread at hand may be kept: the coordinator's not at all, a reader for what the page cache does.
     enum On { COORDINATOR, READER, IO }
@@ -63,6 +64,9 @@ abstract class RequestRun extends RequestSlot {
                     goOnElsewhere(true);
                     return false;
                 }
+                case AWAY -> {
+                    return false;
+                }
                 case SUBMIT -> {}
             }
         }
@@ -102,6 +106,7 @@ abstract class RequestRun extends RequestSlot {
             case ELSEWHERE -> goOnElsewhere(true);
             // Not from here: this operation's end has not returned to the coordinator yet.
             case SUBMIT -> goOnElsewhere(false);
+            case AWAY -> {}
         }
     }
 
@@ -113,18 +118,18 @@ abstract class RequestRun extends RequestSlot {
 
     private void goOnElsewhere() {
         var next = afterOperation ? afterOperation(On.IO) : Next.SUBMIT;        // an I/O thread is never sent elsewhere
-        if (next == Next.ENDED || goOn(On.IO)) release();
+        if (next == Next.ENDED || next == Next.SUBMIT && goOn(On.IO)) release();
     }
 
-    /// Called by [WriteGate] when another write is inside, before it may be resumed.
-    final void handOver() {
+    @Override
+    public final void handOver() {
         if (away) return;
         away = true;
         session.wentAway();
     }
 
-    /// It is this write's turn.
-    final void resumeWrite() {
+    @Override
+    public final void resumeWrite() {
         goOnElsewhere(false);
     }
 

@@ -182,9 +182,10 @@ abstract class RequestSlot extends Operation implements DirectorySink {
         bodyBytes = bytes.length;
     }
 
-    int openReply(long at) {
+    /// @param openedAs flags that are FOPEN_…
+    int openReply(long at, int openedAs) {
         out.set(U64, BODY_AT + at, 0);
-        out.set(U64, BODY_AT + at + OPEN_OUT_FLAGS, FOPEN_KEEP_CACHE);
+        out.set(U64, BODY_AT + at + OPEN_OUT_FLAGS, openedAs);
         return OPEN_OUT_BYTES;
     }
 

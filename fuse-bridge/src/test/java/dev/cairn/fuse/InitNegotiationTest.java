@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 
 final class InitNegotiationTest {
+    private boolean parallel;
     private final MemorySegment in = Arena.ofAuto().allocate(64), out = Arena.ofAuto().allocate(80);
 
     private InitNegotiation negotiate(int major, int minor, long flags, CachePolicy cache) throws IOException {
@@ -18,7 +19,7 @@ final class InitNegotiationTest {
         in.set(U32, INIT_IN_MAX_READAHEAD, 128 << 10);
         in.set(U32, INIT_IN_FLAGS, (int) flags);
         in.set(U32, INIT_IN_FLAGS2, (int) (flags >>> 32));
-        return InitNegotiation.of(in, 0, 64, cache, false, false);
+        return InitNegotiation.of(in, 0, 64, cache, false, parallel, false);
     }
 
     @Test
@@ -32,7 +33,7 @@ final class InitNegotiationTest {
         assertThatThrownBy(() -> negotiate(7, 30, -1, CachePolicy.singleMount())).isInstanceOf(IOException.class)
                 .hasMessage("the kernel speaks FUSE 7.30; Cairn needs at least 7.31 (Linux 5.4)");
         assertThatThrownBy(() -> negotiate(8, 0, -1, CachePolicy.singleMount())).isInstanceOf(IOException.class);
-        assertThatThrownBy(() -> InitNegotiation.of(in, 0, 12, CachePolicy.singleMount(), false, false))
+        assertThatThrownBy(() -> InitNegotiation.of(in, 0, 12, CachePolicy.singleMount(), false, false, false))
                 .isInstanceOf(IOException.class);
     }
 
@@ -40,6 +41,16 @@ final class InitNegotiationTest {
     void nothing_is_asked_that_the_kernel_does_not_offer() throws IOException {
         long offered = BIG_WRITES | NO_OPEN_SUPPORT | WRITEBACK_CACHE;
         assertThat(negotiate(7, 45, offered, CachePolicy.singleMount()).flags()).isEqualTo(BIG_WRITES | NO_OPEN_SUPPORT);
+    }
+
+    @Test
+    void opens_are_messages_only_where_direct_writes_are_to_be_parallel() throws IOException {
+        assertThat(negotiate(7, 45, -1, CachePolicy.singleMount()).zeroMessageOpen()).isTrue();
+        parallel = true;
+        var negotiated = negotiate(7, 45, -1, CachePolicy.singleMount());
+        assertThat(negotiated.zeroMessageOpen()).isFalse();
+        assertThat(negotiated.zeroMessageOpendir()).isTrue();
+        assertThat(negotiated.has(DIRECT_IO_ALLOW_MMAP)).isTrue();
     }
 
     @Test

@@ -6,11 +6,11 @@ import java.time.Duration;
 import java.util.Map;
 
 /// Programs of Debian packages that a test needs beside Cairn.
-final class DebianTool {
+public final class DebianTool {
     private DebianTool() {}
 
     /// Installs the package when that is possible; otherwise the test is skipped with the reason.
-    static void assumeInstalled(String program, String debianPackage) {
+    public static void assumeInstalled(String program, String debianPackage) {
         if (onPath(program)) return;
         if (System.getProperty("user.name").equals("root") && onPath("apt-get"))
             TestVolume.run(Duration.ofMinutes(3), Map.of("DEBIAN_FRONTEND", "noninteractive"),
@@ -19,7 +19,7 @@ final class DebianTool {
     }
 
     /// Skips the test without the program. Never installs it: the package brings servers that would run from then on.
-    static void assumeThere(String program, String debianPackage) {
+    public static void assumeThere(String program, String debianPackage) {
         assumeTrue(onPath(program), program + " is not installed: apt-get install " + debianPackage);
     }
 

@@ -65,10 +65,11 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
     /// @param readOnly   the kernel refuses all changes
     /// @param allowOther users other than the node's own may use the mount; what they may do is up to modes and ACLs
     /// @param acl        POSIX ACLs count and can be set; otherwise modes alone
+    /// @param parallelDirectWrites threads may write one file directly at the same time; opening a file is a message then
     /// @param transport  how requests travel between kernel and node
     /// @param preallocation room on the data device for files that grow
     /// @param flags      what mount(8) calls file system independent options
-    public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl, Transport transport,
+    public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl, boolean parallelDirectWrites, Transport transport,
                         Preallocation preallocation, Set<MountFlag> flags) {
         public Mount {
             absolute(dir, "mounts.dir");
@@ -76,16 +77,16 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         }
 
         public Mount(Path dir, boolean readOnly, boolean allowOther) {
-            this(dir, readOnly, allowOther, true, Transport.DEFAULT, Preallocation.DEFAULT, Set.of());
+            this(dir, readOnly, allowOther, true, false, Transport.DEFAULT, Preallocation.DEFAULT, Set.of());
         }
 
         /// Another mount with the same options.
         public Mount at(Path other) {
-            return new Mount(other, readOnly, allowOther, acl, transport, preallocation, flags);
+            return new Mount(other, readOnly, allowOther, acl, parallelDirectWrites, transport, preallocation, flags);
         }
 
         public Mount over(Transport other) {
-            return new Mount(dir, readOnly, allowOther, acl, other, preallocation, flags);
+            return new Mount(dir, readOnly, allowOther, acl, parallelDirectWrites, other, preallocation, flags);
         }
     }
 
@@ -163,9 +164,9 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         if (cairn.hasPath("mounts")) {
             for (var mount : cairn.getConfigList("mounts")) {
                 only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl", "transport", "flags",
-                        "data-prealloc-blocks", "data-prealloc-contig-only"));
+                        "data-prealloc-blocks", "data-prealloc-contig-only", "parallel-direct-writes"));
                 mounts.add(new Mount(path(mount, "dir"), flag(mount, "read-only", false), flag(mount, "allow-other", ROOT),
-                        flag(mount, "acl", true), transport(mount), preallocation(mount), mountFlags(mount)));
+                        flag(mount, "acl", true), flag(mount, "parallel-direct-writes", false), transport(mount), preallocation(mount), mountFlags(mount)));
             }
         }
         return new NodeConfig(
@@ -259,6 +260,7 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         for (var mount : mounts)
             text.append("\n    { dir = ").append(Json.line(mount.dir)).append(", read-only = ").append(mount.readOnly)
                     .append(", allow-other = ").append(mount.allowOther).append(", acl = ").append(mount.acl)
+                    .append(", parallel-direct-writes = ").append(mount.parallelDirectWrites)
                     .append(", transport = ").append(mount.transport.label())
                     .append(", data-prealloc-blocks = ").append(mount.preallocation.blocks())
                     .append(", data-prealloc-contig-only = ").append(mount.preallocation.contigOnly())

@@ -5,6 +5,7 @@ import static dev.cairn.it.posix.PosixTest.ok;
 import static dev.cairn.it.posix.PosixTest.refused;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cairn.it.DebianTool;
 import dev.cairn.it.TestVolume;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -71,6 +72,28 @@ class MountOptionsTest {
 
     private void file(String name, int mode) {
         ok(root.close(ok(root.open(at(name), O_RDWR | O_CREAT | O_EXCL, mode))));
+    }
+
+    /// Threads that wait for each of their direct writes; a mapping of a file that is open so; and everything else as ever.
+    @Test
+    void direct_writes_of_threads_are_parallel_where_asked_for() throws IOException {
+        DebianTool.assumeInstalled("fio", "fio");
+        mount(",parallel_direct_writes");
+        file("f", 0600);
+        ok(root.truncate(at("f"), 8 << 20));
+        TestVolume.run(Duration.ofMinutes(1), Map.of(), "fio", "--name=direct", "--filename=" + at("f"), "--size=1M", "--rw=randwrite",
+                "--bsrange=512-8k", "--blockalign=512", "--direct=1", "--ioengine=psync", "--thread", "--numjobs=8",
+                "--offset_increment=1M", "--verify=crc32c", "--verify_fatal=1", "--minimal").orFail();
+        int fd = ok(root.open(at("f"), O_RDWR | O_DIRECT, 0));
+        ok(root.pwrite(fd, "0123456789".getBytes(), 100));
+        var mapping = root.mmap(fd, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED);
+        assertThat(new String(mapping.asSlice(100, 10).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE))).isEqualTo("0123456789");
+        ok(root.munmap(mapping));
+        ok(root.close(fd));
+        assertThat(Files.size(Path.of(at("f")))).isEqualTo(8 << 20);
+        umount();
+        mount("");
+        assertThat(new String(Files.readAllBytes(Path.of(at("f"))), 100, 10)).isEqualTo("0123456789");
     }
 
     @Test

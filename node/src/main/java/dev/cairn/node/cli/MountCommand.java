@@ -32,6 +32,8 @@ import picocli.CommandLine.Parameters;
             "  allow_other, noallow_other  other users may use the mount, or not; root's default: allow_other",
             "  data_prealloc_blocks=N      most room, in blocks of 4 KiB, kept for a file that grows; default: 2048",
             "  data_prealloc_contig_only=0|1  only for files written from the start on; default: 1",
+            "  parallel_direct_writes      threads may write one file directly (O_DIRECT) at the same time, for the price of a",
+            "                       message at each open of any file; several asynchronous writes in flight always may",
             "  acl, noacl           POSIX ACLs count and can be set, or modes alone do; default: acl",
             "  nosuid, nodev, noexec, noatime  as in mount(8), default: relatime; what else fstab says to mount(8) is accepted", "",
             "Where Cairn is installed (deploy/install), mount(8), umount(8) and fstab do the same: type fuse.cairn, DATA as",
@@ -71,7 +73,7 @@ final class MountCommand extends Cairn.Subcommand {
         state.create();
         if (state.nodeAlive()) throw new CommandFailure("a node runs with the state in " + state.dir() + " already: 'cairn status --state " + state.dir() + "' says what it does");
         var config = new NodeConfig(state.dir(), parsed.slot(), volume,
-                List.of(new NodeConfig.Mount(dir, parsed.readOnly(), parsed.allowOther(), parsed.acl(), parsed.transport(),
+                List.of(new NodeConfig.Mount(dir, parsed.readOnly(), parsed.allowOther(), parsed.acl(), parsed.parallelDirectWrites(), parsed.transport(),
                         parsed.preallocation(), parsed.flags())), parsed.http(), true,
                 parsed.cacheBytes(), parsed.logLevel());
         var fresh = state.dir().resolve("node.conf.new");

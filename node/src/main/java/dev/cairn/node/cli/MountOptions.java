@@ -21,11 +21,11 @@ import java.util.stream.Collectors;
 /// @param slot  empty: none, a mount that is no member of the quorum
 /// @param state empty: a directory named by the volume's fsid
 record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> state, NodeConfig.Http http, boolean readOnly,
-                    boolean allowOther, boolean acl, Transport transport, Preallocation preallocation,
+                    boolean allowOther, boolean acl, boolean parallelDirectWrites, Transport transport, Preallocation preallocation,
                     Set<NodeConfig.MountFlag> flags, long cacheBytes, NodeConfig.LogLevel logLevel) {
     private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log", "transport",
             "data_prealloc_blocks", "data_prealloc_contig_only");
-    private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other", "acl", "noacl",
+    private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other", "acl", "noacl", "parallel_direct_writes",
             "suid", "nosuid", "dev", "nodev", "exec", "noexec", "atime", "noatime", "relatime");
     private static final List<List<String>> OPPOSITES = List.of(List.of("ro", "rw"), List.of("allow_other", "noallow_other"),
             List.of("acl", "noacl"), List.of("suid", "nosuid"), List.of("dev", "nodev"), List.of("exec", "noexec"),
@@ -49,6 +49,7 @@ record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> 
                 given.containsKey("ro"),
                 given.containsKey("allow_other") || NodeConfig.ROOT && !given.containsKey("noallow_other"),
                 !given.containsKey("noacl"),
+                given.containsKey("parallel_direct_writes"),
                 given.containsKey("transport") ? Transport.of(given.get("transport")) : Transport.DEFAULT,
                 preallocation(given.get("data_prealloc_blocks"), given.get("data_prealloc_contig_only")),
                 Arrays.stream(NodeConfig.MountFlag.values()).filter(flag -> given.containsKey(flag.text())).collect(Collectors.toUnmodifiableSet()),
