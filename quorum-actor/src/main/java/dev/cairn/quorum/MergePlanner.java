@@ -84,7 +84,7 @@ final class MergePlanner {
 
     /// Commit logs that readers have to ask, inline ones counted for less.
     long debt() {
-        long inline = state.runs().logs().stream().filter(Runs::isInline).count();
+        int inline = state.runs().inlineLogs();
         return state.runs().logs().size() - inline + inline / INLINE_PER_LOG;
     }
 
@@ -96,12 +96,8 @@ final class MergePlanner {
 
     // Commits in the manifest by what they hold: a hundred of them may fit one block.
     private long logBlocks() {
-        long blocks = 0, inlineBytes = 0;
-        for (var run : state.runs().logs()) {
-            if (Runs.isInline(run)) inlineBytes += run.getInlineBlock().size();
-            else blocks += Runs.weight(run);
-        }
-        return blocks + inlineBytes / SpacePools.METADATA_BLOCK_BYTES;
+        var runs = state.runs();
+        return runs.weight(0) - runs.inlineLogs() + runs.inlineBytes() / SpacePools.METADATA_BLOCK_BYTES;
     }
 
     /// How far merging is behind: mounts slow down from 12 logs on, and at 32 do so fully.

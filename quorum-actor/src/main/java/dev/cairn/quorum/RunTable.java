@@ -24,6 +24,8 @@ final class RunTable {
     /// By first key; index 0 stays empty.
     private final List<TreeMap<ByteString, RunRef>> levels = new ArrayList<>();
     private final long[] weights = new long[LEVELS_MAX + 1];
+    private int inlineLogs;
+    private long inlineBytes;
     private final Map<Long, RunRef> byId = new HashMap<>();    // asked by id only, never walked
     private long version;
 
@@ -58,6 +60,15 @@ final class RunTable {
     /// Oldest first.
     List<RunRef> logs() {
         return logs;
+    }
+
+    /// Commits in the manifest itself, and their bytes. In [#weight] each counts as the block that it may need in a merge.
+    int inlineLogs() {
+        return inlineLogs;
+    }
+
+    long inlineBytes() {
+        return inlineBytes;
     }
 
     NavigableMap<ByteString, RunRef> level(int level) {
@@ -142,6 +153,7 @@ final class RunTable {
             throw new IllegalStateException("%s of level %d has no place in the manifest, or one already"
                     .formatted(Runs.name(run.getRunId()), level));
         weights[level] += Runs.weight(run);
+        countInline(run, 1);
         if (level == 0) {
             logs.add(run);
             return;
@@ -153,10 +165,17 @@ final class RunTable {
         levels.get(level).put(run.getFirstKey(), run);
     }
 
+    private void countInline(RunRef run, int times) {
+        if (!Runs.isInline(run)) return;
+        inlineLogs += times;
+        inlineBytes += times * (long) run.getInlineBlock().size();
+    }
+
     private RunRef extract(long runId) {
         var run = byId.remove(runId);
         if (run == null) throw new IllegalStateException(Runs.name(runId) + " is not in the manifest");
         weights[run.getLevel()] -= Runs.weight(run);
+        countInline(run, -1);
         if (run.getLevel() == 0) logs.remove(run);
         else levels.get(run.getLevel()).remove(run.getFirstKey());
         return run;

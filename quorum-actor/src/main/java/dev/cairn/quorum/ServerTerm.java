@@ -74,8 +74,17 @@ final class ServerTerm extends EventSourcedBehavior<ServerTerm.Command, ServerEv
         return Behaviors.setup(context -> {
             // Pekko logs each failure of a persistent actor with its stack, at every attempt; the front says it once.
             context.setLoggerName("dev.cairn.quorum.supervision");
-            return new ServerTerm(context, settings, journalBorn, lease, front);
+            return unpublished(new ServerTerm(context, settings, journalBorn, lease, front).apply(context));
         });
+    }
+
+    /// Pekko tells the system's event stream of every event, for projections. Nobody listens here, and each time a thread would
+    /// be woken for it, in the middle of a commit. Only the Scala side has the switch.
+    @SuppressWarnings("unchecked")
+    private static Behavior<Command> unpublished(Behavior<Command> behavior) {
+        // A trait, which Java does not know for a behavior.
+        var sourced = (org.apache.pekko.persistence.typed.scaladsl.EventSourcedBehavior<Command, ServerEvent, ServerState>) (Object) behavior;
+        return (Behavior<Command>) (Object) sourced.withEventPublishing(false);
     }
 
     static String persistenceId(long fsid) {

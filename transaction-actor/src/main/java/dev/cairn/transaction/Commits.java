@@ -169,7 +169,9 @@ final class Commits {
         transactions.share.granted(answer.getSpace());
         transactions.counted(answer.getInodeCount());
         long before = transactions.runs().version();
-        var runs = run == null ? transactions.runs() : transactions.runs().with(run, replacedRuns, answer.getManifestVersion());
+        // After a change of servers the manifest may have come before the answer.
+        boolean known = run == null || answer.getManifestVersion() <= before;
+        var runs = known ? transactions.runs() : transactions.runs().with(run, replacedRuns, answer.getManifestVersion());
         boolean followed = answer.getManifestVersion() <= before + 1;
         var passed = transactions.passed(runs, run != null && runSpace == null ? run.getRunId() : 0, answer.getNextSeq());
         meters.committed(System.nanoTime() - frozenAtNanos, passed);

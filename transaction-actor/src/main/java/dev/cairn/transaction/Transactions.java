@@ -224,18 +224,21 @@ final class Transactions {
 
     /// The frozen transaction is journalled.
     ///
-    /// @param committed the manifest with its run in it
+    /// @param committed the manifest with its run in it; the one in hand, when that has it already
     /// @param inlineRun the id of its inline run, or 0 when it was written as a run that includes all carried items
     Transaction passed(RunSet committed, long inlineRun, long seqAfterOpen) {
         var passed = frozen;
         if (inlineRun != 0) {
             carried.putAll(passed.items);
             carriedRuns.add(inlineRun);
+            // Most often nothing else is new, and what is read beneath lacks it.
+            if (committed == runs) follow(runs);
+            else runs = committed;
         } else if (!passed.items.isEmpty()) {
             carried = new ItemTable();
             carriedRuns.clear();
+            follow(committed);
         }
-        follow(committed);
         passed.dataFreed.forEach(discarding::add);
         nextSeq = seqAfterOpen;
         frozen = null;

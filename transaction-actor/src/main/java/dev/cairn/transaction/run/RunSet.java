@@ -72,9 +72,15 @@ public final class RunSet {
         return changed(new HashSet<>(delta.getRemovedRunIdsList()), delta.getUpsertedList(), delta.getToVersion());
     }
 
-    /// This mount's own commit: `newest` (or null when only space changed) goes on top of the commit logs.
-    public RunSet with(RunRef newest, Collection<Long> removedRunIds, long newVersion) {
-        return changed(new HashSet<>(removedRunIds), newest == null ? List.of() : List.of(newest), newVersion);
+    /// This mount's own commit: `newest` goes on top of the commit logs, some of which it replaces.
+    public RunSet with(RunRef newest, Collection<Long> removedLogIds, long newVersion) {
+        if (newest.getLevel() != 0) throw new IllegalArgumentException("run %x of a commit: level %d".formatted(newest.getRunId(), newest.getLevel()));
+        // As often as files are fsynced, and the tree may be large.
+        var left = removedLogIds.isEmpty() ? this : without(removedLogIds);
+        var newLogs = new Run[left.logs.length + 1];
+        newLogs[0] = new Run(newest);
+        System.arraycopy(left.logs, 0, newLogs, 1, left.logs.length);
+        return new RunSet(newVersion, newLogs, levels);
     }
 
     /// The same version without some of its commit logs: for whoever has their items elsewhere.

@@ -134,7 +134,7 @@ class BlockCacheTest {
         Volume.scan(set, Key.MIN, Key.MAX, cache);
         cache.retain(set);
         assertThat(cache.bytes()).isPositive();
-        cache.retain(set.with(null, List.of(run.id), 5));
+        cache.retain(set.without(List.of(run.id)));
         assertThat(cache.bytes()).isZero();
         // Listed again, or never gone for another reader: it is cached as before.
         Volume.scan(set, Key.MIN, Key.MAX, cache);
