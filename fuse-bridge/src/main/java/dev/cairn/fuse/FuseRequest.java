@@ -251,6 +251,11 @@ final class FuseRequest extends DataRequest implements KillPriv {
     }
 
     @Override
+    boolean waitsForDisk() {
+        return stage == Stage.COMMIT;
+    }
+
+    @Override
     public String name() {
         return FuseProtocol.name(opcode);
     }

@@ -41,6 +41,9 @@ abstract class RequestRun extends RequestSlot implements WriteGate.Writer {
     /// What is to be submitted next.
     abstract Coordinator.Command command();
 
+    /// What is to be submitted next waits for a disk whenever it does not end at once.
+    abstract boolean waitsForDisk();
+
     /// Takes note of an operation's end. On an I/O thread it is never ELSEWHERE.
     abstract Next afterOperation(On thread);
 
@@ -82,7 +85,7 @@ abstract class RequestRun extends RequestSlot implements WriteGate.Writer {
             // Nobody else will end it, unless it got through before the exception: then that counts.
             if (state.compareAndSet(RUNNING, OPERATION_ENDED)) error = Errno.EIO;
         }
-        if (state.get() == OPERATION_ENDED || thread == On.READER && endsSoon()) return true;
+        if (state.get() == OPERATION_ENDED || thread == On.READER && !waitsForDisk() && endsSoon()) return true;
         handOver();
         return !state.compareAndSet(RUNNING, PARKED);
     }
