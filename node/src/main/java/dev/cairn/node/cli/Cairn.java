@@ -5,6 +5,7 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -93,7 +94,25 @@ public final class Cairn implements Callable<Integer> {
         var line = new CommandLine(new Cairn(environment));
         var called = SUBCOMMANDS.stream().filter(type -> args.length > 0 && name(type).equals(args[0])).toList();
         for (var type : called.isEmpty() ? SUBCOMMANDS : called) line.addSubcommand(type);
+        for (var subcommand : line.getSubcommands().values()) {
+            var usage = subcommand.getCommandSpec().usageMessage();
+            usage.description(paragraphs(usage.description()));
+        }
         return line;
+    }
+
+    /// Descriptions are broken where the source's lines end. picocli breaks them anew for the terminal, each by itself: what
+    /// belongs together is put together before. Lines that begin with a space stay as they are.
+    private static String[] paragraphs(String... lines) {
+        var paragraphs = new ArrayList<String>();
+        boolean goesOn = false;
+        for (var text : lines) {
+            boolean prose = !text.isBlank() && text.charAt(0) != ' ';
+            if (prose && goesOn) paragraphs.add(paragraphs.removeLast() + " " + text);
+            else paragraphs.add(text);
+            goesOn = prose && !text.endsWith(":");
+        }
+        return paragraphs.toArray(String[]::new);
     }
 
     private static String name(Class<? extends Subcommand> type) {

@@ -28,11 +28,18 @@ class CommandLineTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"up", "down", "status", "mkfs", "node", "mount", "umount", "df", "stat", "walk-inodes", "ino-path", "sync"})
+    @ValueSource(strings = {"up", "down", "status", "mkfs", "node", "mount", "umount", "df", "stat", "walk-inodes", "ino-path", "sync", "fiemap", "check", "resize"})
     void every_command_explains_itself_and_refuses_what_it_does_not_know(String command) {
         var help = CommandRun.of(dir, command, "--help");
         assertThat(help.code()).isZero();
         assertThat(help.out()).startsWith("Usage: cairn " + command);
+        assertThat(help.out().lines()).allMatch(line -> line.length() <= 80);
+        var lines = help.out().lines().toList();
+        for (int i = 1; i < lines.size(); i++) {
+            String before = lines.get(i - 1), line = lines.get(i);
+            if (before.startsWith("Usage:") || before.isBlank() || before.endsWith(":") || line.isBlank() || line.startsWith(" ") || before.startsWith(" ")) continue;
+            assertThat(before.length() + 1 + line.split(" ")[0].length()).as("'%s' is broken before '%s'", before, line).isGreaterThan(79);
+        }
         var wrong = CommandRun.of(dir, command, "--no-such-option");
         assertThat(wrong.code()).isEqualTo(2);
         assertThat(wrong.err().lines()).hasSize(1);
