@@ -32,8 +32,7 @@ record InitNegotiation(int minor, long flags, int maxReadahead) {
             | EXPORT_SUPPORT            // name_to_handle_at and NFS: LOOKUP of "." by inode number
             | DO_READDIRPLUS            // attributes with every listing
             | ASYNC_DIO
-            | NO_OPEN_SUPPORT           // no OPEN, no RELEASE, page cache kept across opens
-            | NO_OPENDIR_SUPPORT        // the same for directories, and their listing is cached
+            | NO_OPENDIR_SUPPORT        // no OPENDIR, no RELEASEDIR, and the listing is cached
             | PARALLEL_DIROPS           // lookups in one directory at the same time
             | ABORT_ERROR               // tells an abort from an unmount
             | CACHE_SYMLINKS            // targets never change
@@ -43,7 +42,8 @@ record InitNegotiation(int minor, long flags, int maxReadahead) {
 
     /// @param posixAcl whether the file system stores ACLs and applies default ACLs itself; the umask is then its
     ///                 business too (DONT_MASK), because a default ACL replaces it
-    /// @param parallelDirectWrites what opens a file directly is told so: OPEN has to be answered then
+    /// @param parallelDirectWrites the kernel is told which files it may write so when it opens them. Otherwise there is no
+    ///                 OPEN and no RELEASE, and the page cache is kept across opens (NO_OPEN)
     /// @param rings    whether requests are to come by rings: the kernel then waits with all requests until they are registered
     static InitNegotiation of(MemorySegment in, long at, long bytes, CachePolicy cache, boolean posixAcl,
             boolean parallelDirectWrites, boolean rings)
@@ -56,7 +56,8 @@ record InitNegotiation(int minor, long flags, int maxReadahead) {
         long offered = Integer.toUnsignedLong(in.get(U32, at + INIT_IN_FLAGS));
         if ((offered & INIT_EXT) != 0 && bytes >= INIT_IN_BYTES_WITH_FLAGS2)
             offered |= Integer.toUnsignedLong(in.get(U32, at + INIT_IN_FLAGS2)) << 32;
-        long wanted = (parallelDirectWrites ? WANTED & ~NO_OPEN_SUPPORT | DIRECT_IO_ALLOW_MMAP : WANTED) | (cache.noticeRemoteChanges() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
+        long opens = parallelDirectWrites ? DIRECT_IO_ALLOW_MMAP : NO_OPEN_SUPPORT;
+        long wanted = WANTED | opens | (cache.noticeRemoteChanges() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
                 | (posixAcl ? POSIX_ACL | DONT_MASK : 0) | (rings ? OVER_IO_URING : 0);
         int readahead = in.get(U32, at + INIT_IN_MAX_READAHEAD);
         return new InitNegotiation(Math.min(minor, MINOR_NEWEST), wanted & offered,

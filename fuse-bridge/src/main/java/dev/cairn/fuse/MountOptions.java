@@ -7,9 +7,9 @@ package dev.cairn.fuse;
 /// @param allowOther others than the mounting user may use it. Root's mounts always should; an ordinary user's need
 ///                   `user_allow_other` in /etc/fuse.conf
 /// @param noAtime    reading leaves access times alone
+/// @param acl        the kernel checks POSIX ACLs and lets them be set; otherwise only modes count and new ACLs are refused
 /// @param parallelDirectWrites several direct writes of one file at the same time, also by programs that wait for each: then
 ///                   opening a file is a message to the node
-/// @param acl        the kernel checks POSIX ACLs and lets them be set; otherwise only modes count and new ACLs are refused
 public record MountOptions(String source, boolean allowOther, boolean readOnly, boolean noSuid, boolean noDev,
         boolean noExec, boolean noAtime, boolean acl, boolean parallelDirectWrites) {
     /// For everybody when root mounts, as any disk file system; otherwise for the user alone.

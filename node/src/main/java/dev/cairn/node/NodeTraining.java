@@ -16,9 +16,9 @@ import java.util.concurrent.Future;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// One short life of a node for each transport, for the JVM to record which classes a node loads and how it uses them (see `cairn` at the
-/// repository's root): what has been worth compiling here is compiled early there. Where nothing can be mounted the rest is
-/// recorded.
+/// One short life of a node for each transport, for the JVM to record which classes a node loads and how it uses them (see
+/// `cairn` at the repository's root): what has been worth compiling here is compiled early there. Where nothing can be
+/// mounted the rest is recorded.
 public final class NodeTraining {
     private static final Logger LOG = LoggerFactory.getLogger(NodeTraining.class);
     private static final int CLIENTS = 2, ROUNDS = 6;
