@@ -54,7 +54,11 @@ final class BlockOutput implements AutoCloseable {
                 rawBytes);
         inExtent++;
         ordinal++;
-        if (++buffered == IoBuffers.BLOCKS) write();
+        if (++buffered == IoBuffers.BLOCKS) {
+            write();
+            // Piece by piece: a flush of a whole run at once keeps the disk from the journal for milliseconds, and every fsync waits.
+            meta.startWriteBack();
+        }
     }
 
     private void write() throws DeviceException {

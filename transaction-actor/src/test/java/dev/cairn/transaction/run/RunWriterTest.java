@@ -3,11 +3,13 @@ package dev.cairn.transaction.run;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cairn.block.BlockDevice;
 import dev.cairn.block.Extent;
 import dev.cairn.proto.Manifest;
 import dev.cairn.proto.RunRef;
 import dev.cairn.transaction.Item;
 import dev.cairn.transaction.Key;
+import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -60,6 +62,30 @@ class RunWriterTest {
         assertThat(Volume.last(run)).isEqualTo(items.getLast().key());
         assertThat(run.getMinSeq()).isEqualTo(items.stream().mapToLong(Item::seq).min().getAsLong());
         assertThat(run.getMaxSeq()).isEqualTo(items.stream().mapToLong(Item::seq).max().getAsLong());
+    }
+
+    @Test
+    void a_large_run_is_on_its_way_to_the_disk_before_it_is_whole_and_a_small_one_waits_for_the_flush() throws Exception {
+        for (int count : new int[] {20, 3000}) {
+            var items = items(new SplittableRandom(1), count, 4000, 100);
+            long bound = RunWriter.blocksNeededAtMost(items.size(), Volume.rawBytes(items));
+            var device = new Volume((int) bound + 1).meta;
+            var calls = new ArrayList<String>();
+            var recorded = (BlockDevice) Proxy.newProxyInstance(BlockDevice.class.getClassLoader(), new Class<?>[] {BlockDevice.class},
+                    (_, method, arguments) -> {
+                        calls.add(method.getName());
+                        return method.getName().equals("startWriteBack") ? null : method.invoke(device, arguments);
+                    });
+            try (var writer = new RunWriter(recorded, Volume.FSID, 1, List.of(new Extent(1, bound)))) {
+                for (var item : items) writer.add(item.key(), item.seq(), item.value());
+                writer.finish(0, 1);
+            }
+            calls.removeIf(call -> !call.equals("write") && !call.equals("startWriteBack"));
+            long writes = calls.stream().filter("write"::equals).count();
+            assertThat(calls.stream().filter("startWriteBack"::equals).count()).as("%d items, %s", count, calls).isEqualTo(writes - 1);
+            if (count == 20) assertThat(writes).isEqualTo(1);
+            else assertThat(writes).isGreaterThan(3);
+        }
     }
 
     /// A writer that goes on while the next item fits always finishes within its space, and wastes little of it.
