@@ -35,6 +35,11 @@ public interface BlockDevice extends AutoCloseable {
     /// Gives the blocks' space back to the device (hole punch or discard). A hint: they read as anything afterwards.
     void discard(Extent blocks) throws DeviceException;
 
+    /// What is best discarded at once: while a file is being punched nobody can write to it.
+    default long discardBytesAtOnce() {
+        return 1 << 20;
+    }
+
     @Override
     void close();
 }

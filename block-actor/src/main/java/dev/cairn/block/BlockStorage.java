@@ -13,9 +13,9 @@ import org.apache.pekko.actor.typed.javadsl.Behaviors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Serves one device. Carries out what [FlushQueue], [DiscardQueue] and [FenceTable] decide; the I/O itself runs on
-/// the executor it was given, never on the dispatcher. A device error is an answer ([Failed]) and a line in the log,
-/// and the actor goes on.
+/// Serves one device. Carries out what [FlushQueue], [DiscardQueue], [DiscardPace] and [FenceTable] decide; the I/O itself
+/// runs on the executor it was given, never on the dispatcher. A device error is an answer ([Failed]) and a line in the
+/// log, and the actor goes on.
 ///
 /// Who has the device at hand may also use it directly for reads and writes, but then must know by itself that it is
 /// not fenced, and must not write to blocks whose [Discard] has not been answered.
@@ -38,13 +38,17 @@ public final class BlockStorage {
             implements Command {}
 
     /// Gives freed blocks back to the device, when there is time. They may be written by others than this actor only
-    /// after the answer. It is Done even when the device refused: a discard is a hint. Who does not care
+    /// after the answer. It is Done even when the device refused or the blocks were needed ([ForgoDiscard]): a discard is a hint. Who does not care
     /// (nobody will ever write there directly) passes the system's ignoreRef.
     public record Discard(List<Extent> extents, ActorRef<Reply> replyTo) implements Command {
         public Discard {
             extents = List.copyOf(extents);
         }
     }
+
+    /// Somebody waits for blocks that are to be discarded: the [Discard] that came last is answered at once, undone. If it has
+    /// begun already, it ends as soon as the device can.
+    public record ForgoDiscard() implements Command {}
 
     /// Refuses the mount's requests of this and earlier epochs from now on. Done when those let in before have ended.
     public record Fence(long rid, long epoch, ActorRef<Reply> replyTo) implements Command {}
@@ -81,6 +85,7 @@ public final class BlockStorage {
     private final Executor executor;
     private final FlushQueue<ActorRef<Reply>> flushes = new FlushQueue<>();
     private final DiscardQueue<ActorRef<Reply>> discards = new DiscardQueue<>();
+    private final DiscardPace pace = new DiscardPace();
     private final FenceTable<ActorRef<Reply>> fences = new FenceTable<>();
     private final List<Write> heldByDiscard = new ArrayList<>();
     private int transfers;
@@ -121,6 +126,11 @@ public final class BlockStorage {
                     startDiscard();
                 }
             }
+            case ForgoDiscard() -> {
+                var who = discards.forgo();
+                if (who != null) who.tell(DONE);
+                else if (!discards.idle()) pace.hurry();
+            }
             case Fence(long rid, long epoch, var replyTo) -> {
                 LOG.info("{}: mount {} is fenced up to epoch {}", device.name(), Long.toHexString(rid), epoch);
                 fences.fence(rid, epoch, replyTo).forEach(who -> who.tell(DONE));
@@ -128,6 +138,7 @@ public final class BlockStorage {
             }
             case Close(var replyTo) -> {
                 if (admitted(replyTo)) closing = replyTo;
+                pace.hurry();
             }
             case Transferred(var caller, var replyTo, var error) -> {
                 transfers--;
@@ -174,8 +185,10 @@ public final class BlockStorage {
     }
 
     private void write(Write write) {
-        if (discards.written(write.blocks)) heldByDiscard.add(write);
-        else transfer(write.caller, write.replyTo, () -> device.write(at(write.blocks), write.from));
+        if (discards.written(write.blocks)) {
+            heldByDiscard.add(write);
+            pace.hurry();
+        } else transfer(write.caller, write.replyTo, () -> device.write(at(write.blocks), write.from));
     }
 
     private void transfer(Caller caller, ActorRef<Reply> replyTo, Work work) {
@@ -195,13 +208,17 @@ public final class BlockStorage {
         if (batch == null) return;
         run(() -> {
             DeviceException first = null;
-            for (var extent : batch.extents()) {
-                try {
-                    device.discard(extent);
-                } catch (DeviceException e) {       // the others of the batch may still go well
-                    if (first == null) first = e;
+            long most = Math.max(1, device.discardBytesAtOnce() / device.blockBytes());
+            for (var extent : batch.extents())
+                for (var piece : extent.pieces(most)) {
+                    long began = System.nanoTime();
+                    try {
+                        device.discard(piece);
+                    } catch (DeviceException e) {       // the others of the batch may still go well
+                        if (first == null) first = e;
+                    }
+                    pace.rest(System.nanoTime() - began);
                 }
-            }
             if (first != null) throw first;
         }, Discarded::new);
     }
@@ -213,6 +230,7 @@ public final class BlockStorage {
                     device.name(), error);
         }
         discards.finished().answer().forEach(who -> who.tell(DONE));
+        if (discards.idle() && closing == null) pace.leisure();
         var held = List.copyOf(heldByDiscard);
         heldByDiscard.clear();
         held.forEach(this::write);

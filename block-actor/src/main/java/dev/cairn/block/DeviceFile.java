@@ -12,8 +12,6 @@ import org.slf4j.LoggerFactory;
 final class DeviceFile implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(DeviceFile.class);
 
-    private static final long PUNCH_BYTES = 4 << 20;
-
     private final String name;
     private final int fd;
     private final Libc.Stat stat;
@@ -185,19 +183,15 @@ final class DeviceFile implements AutoCloseable {
         }
     }
 
-    // In pieces: while a file is being punched nobody can write to it.
-    private int punchHole(long offset, long length) {
-        int answer = 0;
-        for (long done = 0; done < length && answer == 0; done += PUNCH_BYTES)
-            answer = Libc.punchHole(fd, offset + done, Math.min(PUNCH_BYTES, length - done));
-        return answer;
+    boolean isBlockDevice() {
+        return stat.isBlockDevice();
     }
 
     void discard(long offset, long length, int blockBytes) throws DeviceException {
         if (discardUnsupported) return;
         enter();
         try {
-            int answer = stat.isBlockDevice() ? Libc.discard(fd, offset, length) : punchHole(offset, length);
+            int answer = stat.isBlockDevice() ? Libc.discard(fd, offset, length) : Libc.punchHole(fd, offset, length);
             if (answer == 0) return;
             if (answer == -Libc.EOPNOTSUPP || answer == -Libc.ENOSYS || answer == -Libc.ENOTTY) {
                 discardUnsupported = true;

@@ -20,6 +20,8 @@ final class DiscardQueue<T> {
     private static final class Request<T> {
         final T who;
         List<Extent> left;
+        /// Part of it is in the batch that runs, or in one that has.
+        boolean begun;
 
         Request(T who, List<Extent> left) {
             this.who = who;
@@ -47,6 +49,7 @@ final class DiscardQueue<T> {
             int part = Math.min(request.left.size(), BATCH_EXTENTS - extents.size());
             extents.addAll(request.left.subList(0, part));
             request.left = request.left.subList(part, request.left.size());
+            request.begun = true;
             if (!request.left.isEmpty()) break;
             waiting.poll();
             answer.add(request.who);
@@ -59,6 +62,16 @@ final class DiscardQueue<T> {
         var batch = running;
         running = null;
         return batch;
+    }
+
+    /// Whoever asked last needs its blocks: they are not discarded.
+    ///
+    /// @return who, to be answered; null when the batch that runs has to be waited for, or nothing is left
+    T forgo() {
+        var last = waiting.peekLast();
+        if (last == null || running != null && last.begun) return null;
+        waiting.pollLast();
+        return last.who;
     }
 
     boolean overdue() {

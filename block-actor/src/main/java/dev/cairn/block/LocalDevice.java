@@ -123,6 +123,12 @@ public final class LocalDevice implements BlockDevice {
         });
     }
 
+    /// {@inheritDoc} A disk has its own way with large ones, and a command for each costs it more than their sizes.
+    @Override
+    public long discardBytesAtOnce() {
+        return file.isBlockDevice() ? Long.MAX_VALUE : BlockDevice.super.discardBytesAtOnce();
+    }
+
     public Failures failures() {
         return failures;
     }

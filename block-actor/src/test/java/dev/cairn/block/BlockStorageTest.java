@@ -156,6 +156,27 @@ class BlockStorageTest {
     }
 
     @Test
+    void a_large_extent_is_discarded_in_pieces_so_that_writes_get_their_turn_between() throws Exception {
+        storage.tell(new BlockStorage.Discard(List.of(new Extent(100, 600)), probe.ref()));
+        runOne();
+        probe.expectMessageClass(Done.class);
+        assertThat(device.history().stream().map(event -> ((SimulatedDevice.Discard) event).extent()))
+                .containsExactly(new Extent(100, 256), new Extent(356, 256), new Extent(612, 88));
+    }
+
+    @Test
+    void blocks_that_somebody_waits_for_come_back_at_once_and_undone() throws Exception {
+        var needed = KIT.createTestProbe(Reply.class);
+        storage.tell(new BlockStorage.Discard(List.of(new Extent(100, 3)), probe.ref()));
+        storage.tell(new BlockStorage.Discard(List.of(new Extent(200, 3)), needed.ref()));
+        storage.tell(new BlockStorage.ForgoDiscard());
+        needed.expectMessageClass(Done.class);
+        runOne();
+        probe.expectMessageClass(Done.class);
+        assertThat(device.history()).hasSize(1);
+    }
+
+    @Test
     void requests_that_do_not_fit_the_device_are_refused() {
         storage.tell(new BlockStorage.Read(MOUNT, new Extent(1023, 2), arena.allocate(8192), probe.ref()));
         assertThat(probe.expectMessageClass(Refused.class).why()).contains("1024 blocks");

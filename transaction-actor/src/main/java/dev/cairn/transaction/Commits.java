@@ -5,6 +5,7 @@ import dev.cairn.proto.CommitLog;
 import dev.cairn.proto.LogCommitted;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.Future;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -23,6 +24,9 @@ final class Commits {
         void drained(Transaction transaction);
 
         void retryAfter(Duration delay);
+
+        /// Calls [#gathered] after so many nanoseconds, unless cancelled before.
+        Future<?> gather(long nanos, Transaction transaction);
 
         void journal(CommitLog commit, Consumer<LogCommitted> then);
 
@@ -47,6 +51,9 @@ final class Commits {
 
     /// Another commit is to start when the one that is going on has passed.
     private boolean another;
+    private final Gathering gathering = new Gathering();
+    /// The end of the wait for others to ask for the open transaction's commit; null when none is waited for.
+    private Future<?> gatheringEnd;
     private List<Extent> runSpace;
     private CommitWriter.Written written;
     private boolean drained;
@@ -66,9 +73,30 @@ final class Commits {
         if (failure != null || over) done.accept(Errno.EIO);
         else if (transactions.open.dirty()) {
             transactions.open.waiters.add(done);
-            soon();
+            together();
         } else if (transactions.frozen != null) transactions.frozen.waiters.add(done);
         else done.accept(null);
+    }
+
+    // Commits the open transaction when all who may be expected to have asked for it; those who come too late get the next.
+    private void together() {
+        if (!transactions.mayFreeze()) return;
+        int asked = transactions.open.waiters.size();
+        if (gatheringEnd == null) {
+            long nanos = gathering.wait(asked);
+            if (nanos == 0) soon();
+            else gatheringEnd = surroundings.gather(nanos, transactions.open);
+        } else if (gathering.complete(asked)) {
+            gathering.waited(false);
+            soon();
+        }
+    }
+
+    /// The others have been waited for long enough.
+    void gathered(Transaction transaction) {
+        if (gatheringEnd == null || transactions.open != transaction) return;
+        gathering.waited(true);
+        soon();
     }
 
     /// Commits the open transaction, at once or after the one that is on its way.
@@ -78,6 +106,8 @@ final class Commits {
             another = true;
             return;
         }
+        if (gatheringEnd != null) gatheringEnd.cancel(false);
+        gatheringEnd = null;
         another = false;
         var frozen = transactions.freeze();
         written = null;
@@ -174,13 +204,16 @@ final class Commits {
         var runs = known ? transactions.runs() : transactions.runs().with(run, replacedRuns, answer.getManifestVersion());
         boolean followed = answer.getManifestVersion() <= before + 1;
         var passed = transactions.passed(runs, run != null && runSpace == null ? run.getRunId() : 0, answer.getNextSeq());
-        meters.committed(System.nanoTime() - frozenAtNanos, passed);
+        long tookNanos = System.nanoTime() - frozenAtNanos;
+        meters.committed(tookNanos, passed);
+        gathering.passed(passed.waiters.size(), transactions.open.waiters.size(), tookNanos);
         runSpace = null;
         written = null;
         surroundings.passed(answer, followed);
         if (!passed.dataFreed.isEmpty()) surroundings.discard(passed.dataFreed.toList());
         passed.tellWaiters(null);
-        if (another || !transactions.open.waiters.isEmpty() || transactions.wantsCommit()) soon();
+        if (another || transactions.wantsCommit()) soon();
+        else if (!transactions.open.waiters.isEmpty()) together();
     }
 
     /// The mount has failed for good: nothing more of it becomes durable.

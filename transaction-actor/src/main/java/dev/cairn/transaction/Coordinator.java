@@ -12,6 +12,9 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
@@ -48,6 +51,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private record Fetched(Parked parked, LoadResult result) implements Internal {}
     private record Written(Transaction transaction, CommitWriter.Written outcome) implements Internal {}
     private record PinsDrained(Transaction transaction) implements Internal {}
+    private record Gathered(Transaction transaction) implements Internal {}
     private record Resume(Parked parked) implements Internal {}
     private record Discarded(List<Extent> extents) implements Internal {}
     private record MergeEnded(MergeWorker.Ended ended) implements Internal {}
@@ -58,6 +62,8 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
 
     private static final Logger log = LoggerFactory.getLogger(Coordinator.class);
     private static final Duration TICK = Duration.ofMillis(250);
+    /// 64 MiB: what is written at once without being discarded when there is nothing else in hand.
+    private static final long DISCARD_BLOCKS = 16 << 10;
     /// While metadata are low, and for some time after, in ticks: only deletions that are committed can be merged, so those that
     /// bring the space back do not wait for the ordinary interval.
     private static final int HURRIED_COMMIT_TICKS = 4, HURRY_TICKS = 120;
@@ -132,6 +138,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             case Fetched fetched -> fetched(fetched.parked(), fetched.result());
             case Written w -> commits.written(w.transaction(), w.outcome());
             case PinsDrained p -> commits.drained(p.transaction());
+            case Gathered g -> commits.gathered(g.transaction());
             case Resume resume -> resume(resume.parked());
             case Discarded discarded -> {
                 transactions.discarded(discarded.extents());
@@ -297,7 +304,10 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
                 });
                 if (lacking.mustPass == transactions.open) commits.soon();
             }
-            case DISCARD -> waitingForDiscard.add(waiter);
+            case DISCARD -> {
+                waitingForDiscard.add(waiter);
+                settings.dataStorage().tell(new BlockStorage.ForgoDiscard());
+            }
             // The runs note their missing blocks by themselves.
             case BLOCKS -> transactions.cache.load(lacking.needs, settings.io(),
                     result -> tellSelf(new Fetched(waiter, result)));
@@ -444,6 +454,12 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             timers.startSingleTimer(Timer.RETRY_WRITE, delay);
         }
 
+        // Far below the tick of Pekko's timers.
+        @Override
+        public Future<?> gather(long nanos, Transaction transaction) {
+            return ForkJoinPool.commonPool().schedule(() -> tellSelf(new Gathered(transaction)), nanos, TimeUnit.NANOSECONDS);
+        }
+
         @Override
         public void journal(CommitLog commit, Consumer<LogCommitted> then) {
             link.journal(commit, then);
@@ -464,6 +480,22 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         // Answered also when the device cannot discard: that is a pity and no harm, the blocks are free all the same.
         @Override
         public void discard(List<Extent> freed) {
+            var part = new ArrayList<Extent>();
+            long blocks = 0;
+            for (var extent : freed)
+                for (var piece : extent.pieces(DISCARD_BLOCKS)) {
+                    if (blocks + piece.count() > DISCARD_BLOCKS) {
+                        discardPart(part);
+                        part = new ArrayList<>();
+                        blocks = 0;
+                    }
+                    part.add(piece);
+                    blocks += piece.count();
+                }
+            discardPart(part);
+        }
+
+        private void discardPart(List<Extent> freed) {
             ActorRef<BlockStorage.Reply> then = getContext().spawnAnonymous(Behaviors.receiveMessage(_ -> {
                 tellSelf(new Discarded(freed));
                 return Behaviors.stopped();

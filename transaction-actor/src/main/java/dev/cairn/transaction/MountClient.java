@@ -39,6 +39,7 @@ public final class MountClient {
     private final TrackedDevice data;
     private final ExecutorService io;
     private final ExecutorService background;
+    private final ExecutorService discards;
     private volatile MountStatus status;
 
     private MountClient(ActorSystem<?> system, Options options) {
@@ -46,15 +47,20 @@ public final class MountClient {
         status = new MountStatus(rid, 0, false, null, null, 0, 0, 0, 0, SpaceReport.getDefaultInstance());
         io = Executors.newFixedThreadPool(options.ioThreads(), Thread.ofPlatform().name("cairn-io-", 0).daemon(true).factory());
         data = new TrackedDevice(options.data(), options.carriesData(), io);
-        background = Executors.newSingleThreadExecutor(
-                Thread.ofPlatform().name("cairn-merge").daemon(true).priority(Thread.MIN_PRIORITY).factory());
+        background = newThread("cairn-merge");
+        // Not on the same: discards rest longer than they work.
+        discards = newThread("cairn-discard");
         var cache = new BlockCache(options.metadata(), options.fsid(), options.cacheBytesMax(), options.meters(), Tags.empty());
-        var dataStorage = system.systemActorOf(BlockStorage.create(options.data(), background),
+        var dataStorage = system.systemActorOf(BlockStorage.create(options.data(), discards),
                 "data-%016x".formatted(rid), Props.empty());
         var settings = new MountSettings(options.fsid(), rid, options.nodeId(), options.nodeIncarnation(),
                 options.metadata(), data, dataStorage, io, background, cache, new MountShare(), options.dirtyBytesMax(),
                 options.commitInterval(), options.meters(), options.listener(), s -> status = s);
         coordinator = system.systemActorOf(Coordinator.create(settings), "mount-%016x".formatted(rid), dispatcher());
+    }
+
+    private static ExecutorService newThread(String name) {
+        return Executors.newSingleThreadExecutor(Thread.ofPlatform().name(name).daemon(true).priority(Thread.MIN_PRIORITY).factory());
     }
 
     private static Props dispatcher() {
@@ -105,6 +111,7 @@ public final class MountClient {
         submit(new Coordinator.Stop(outcome -> {
             io.shutdown();
             background.shutdown();
+            discards.shutdown();
             stopped.complete(outcome);
         }));
         return stopped;
