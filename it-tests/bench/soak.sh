@@ -5,8 +5,9 @@
 #
 # WORK is an empty directory on the disk to use (default: a new one under /tmp). Prints a line a minute: resident set, heap
 # after collecting, collections, files there are; in the end what grew, the longest pause of the collector, requests that
-# took longer than 50 ms by opcode, and what `cairn check` says. Ends with 1 when the check finds something or the resident set of the last
-# quarter is more than a tenth above that of the second. Leaves nothing behind.
+# took longer than 50 ms by opcode, the same of small writes and fsyncs that bypass Cairn on the same disk meanwhile, and what
+# `cairn check` says. Ends with 1 when the check finds something or the resident set of the last quarter is more than a tenth
+# above that of the second. Leaves nothing behind.
 set -euo pipefail
 
 minutes=60 heap=512m transport=auto
@@ -73,6 +74,29 @@ for load in trees streams updates names; do
     loads+=($!)
 done
 
+# What the disk itself does to whoever waits for it: the same load on its file system, beside.
+python3 -c '
+import os, random, signal, sys, time
+done = []
+signal.signal(signal.SIGTERM, lambda *_: done.append(True))
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+os.truncate(fd, 64 << 20)
+block, count, slow, longest = os.urandom(4096), [0, 0], [0, 0], [0.0, 0.0]
+while not done:
+    place = random.randrange(1 << 14) << 12
+    for kind, call in enumerate((lambda: os.pwrite(fd, block, place), lambda: os.fsync(fd))):
+        began = time.monotonic()
+        call()
+        took = time.monotonic() - began
+        count[kind] += 1
+        slow[kind] += took > 0.05
+        longest[kind] = max(longest[kind], took)
+    time.sleep(0.02)
+for kind, name in enumerate(("write", "fsync")):
+    print("  %-16s %9d %6d  longest %.0f ms" % (name, count[kind], slow[kind], longest[kind] * 1000))
+' "$work/beside" >"$work/beside.result" &
+loads+=($!)
+
 # ---- looking at it
 
 metric() { curl -s "http://$http/metrics" | awk -v name="$1" 'index($1, name) == 1 { sum += $NF } END { printf "%.0f", sum }'; }
@@ -105,5 +129,7 @@ awk '/^cairn_fuse_requests_seconds_(bucket|count)/ {
         if ($1 ~ /_count/) total[opcode] = $NF
         else if ($1 ~ /le="0\.05"/) within[opcode] = $NF
     } END { for (opcode in total) if (total[opcode] > within[opcode]) printf "  %-16s %9d %6d\n", opcode, total[opcode], total[opcode] - within[opcode] }' "$work/metrics" | sort
+echo "the same of the disk's own file system, beside it"
+cat "$work/beside.result"
 "$root/cairn" check "$mount"
 [ "$last" -le $((second + second / 10)) ] || { echo "the node has grown" >&2; exit 1; }
