@@ -83,7 +83,7 @@ final class Commits {
         if (!transactions.mayFreeze()) return;
         int asked = transactions.open.waiters.size();
         if (gatheringEnd == null) {
-            long nanos = gathering.wait(asked);
+            long nanos = gathering.waitNanos(asked);
             if (nanos == 0) soon();
             else gatheringEnd = surroundings.gather(nanos, transactions.open);
         } else if (gathering.complete(asked)) {

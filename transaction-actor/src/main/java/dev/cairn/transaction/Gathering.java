@@ -31,7 +31,7 @@ final class Gathering {
 
     /// How long a commit that could begin now is to wait for more than those who have asked for it, in nanoseconds; 0: not at
     /// all. Asked once for each commit.
-    long wait(int asked) {
+    long waitNanos(int asked) {
         if (asked >= expected) return 0;
         if (skipped < skip) {
             skipped++;

@@ -49,7 +49,7 @@ class GatheringTest {
                 begin();
                 return;
             }
-            long nanos = gathering.wait(open.size());
+            long nanos = gathering.waitNanos(open.size());
             if (nanos == 0) {
                 begin();
                 return;

@@ -41,7 +41,7 @@ public final class InlineRun {
         if (first == null) throw new IllegalArgumentException("a run has at least one item");
         var raw = new byte[columns.rawBytes(columns.count())];
         columns.assemble(columns.count(), raw);
-        var compressed = RunBlocks.LZ4.fastCompressor().compress(raw);
+        var compressed = Lz4.FACTORY.fastCompressor().compress(raw);
         boolean pays = compressed.length < raw.length - raw.length / 8;
         var head = new byte[PAYLOAD_AT];
         head[ENCODING_AT] = (byte) (pays ? RunFormat.ENCODING_LZ4 : RunFormat.ENCODING_RAW);

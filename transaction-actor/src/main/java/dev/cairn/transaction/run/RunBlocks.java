@@ -6,12 +6,9 @@ import dev.cairn.block.MetadataBlock;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import net.jpountz.lz4.LZ4Exception;
-import net.jpountz.lz4.LZ4Factory;
 
 /// From bytes on the device to decoded blocks. Nothing read is believed before it has been checked.
 final class RunBlocks {
-    static final LZ4Factory LZ4 = LZ4Factory.fastestInstance();
-
     private RunBlocks() {}
 
     /// Fills `buffer` with `count` blocks of `run` from `ordinal` on, with as few reads as their places allow.
@@ -63,7 +60,7 @@ final class RunBlocks {
             case RunFormat.ENCODING_LZ4 -> {
                 var raw = new byte[rawBytes];
                 try {
-                    int length = LZ4.safeDecompressor().decompress(stored, 0, stored.length, raw, 0, rawBytes);
+                    int length = Lz4.FACTORY.safeDecompressor().decompress(stored, 0, stored.length, raw, 0, rawBytes);
                     return length == rawBytes ? new Decoded.Payload(raw)
                             : new Decoded.Damaged("decompressed to %d bytes, expected %d".formatted(length, rawBytes));
                 } catch (LZ4Exception e) {

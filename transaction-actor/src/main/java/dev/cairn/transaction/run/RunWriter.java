@@ -18,7 +18,7 @@ public final class RunWriter implements AutoCloseable {
     private final BlockOutput output;
     private final ItemColumns pending = new ItemColumns(RunFormat.ITEMS_MAX, RunFormat.RAW_BYTES_MAX);
     private final byte[] raw = new byte[RunFormat.RAW_BYTES_MAX];
-    private final byte[] compressed = new byte[RunBlocks.LZ4.fastCompressor().maxCompressedLength(RunFormat.RAW_BYTES_MAX)];
+    private final byte[] compressed = new byte[Lz4.FACTORY.fastCompressor().maxCompressedLength(RunFormat.RAW_BYTES_MAX)];
     /// How large a payload is likely to fit a block when compressed: learnt from the block before.
     private int rawAim = RunFormat.RAW_BYTES_MAX;
 
@@ -147,7 +147,7 @@ public final class RunWriter implements AutoCloseable {
     }
 
     private int compress(int rawBytes) {
-        return RunBlocks.LZ4.fastCompressor().compress(raw, 0, rawBytes, compressed, 0, compressed.length);
+        return Lz4.FACTORY.fastCompressor().compress(raw, 0, rawBytes, compressed, 0, compressed.length);
     }
 
     /// Writes what is left and says what the run is. The blocks of `space` that the reference does not list are unused.
