@@ -38,8 +38,8 @@ public final class BlockStorage {
             implements Command {}
 
     /// Gives freed blocks back to the device, when there is time. They may be written by others than this actor only
-    /// after the answer. It is Done even when the device refused or the blocks were needed ([ForgoDiscard]): a discard is a hint. Who does not care
-    /// (nobody will ever write there directly) passes the system's ignoreRef.
+    /// after the answer. It is Done even when the device refused or the blocks were needed ([ForgoDiscard]): a discard is a
+    /// hint. Who does not care (nobody will ever write there directly) passes the system's ignoreRef.
     public record Discard(List<Extent> extents, ActorRef<Reply> replyTo) implements Command {
         public Discard {
             extents = List.copyOf(extents);

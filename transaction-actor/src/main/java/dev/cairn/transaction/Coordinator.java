@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -454,10 +453,9 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             timers.startSingleTimer(Timer.RETRY_WRITE, delay);
         }
 
-        // Far below the tick of Pekko's timers.
         @Override
         public Future<?> gather(long nanos, Transaction transaction) {
-            return ForkJoinPool.commonPool().schedule(() -> tellSelf(new Gathered(transaction)), nanos, TimeUnit.NANOSECONDS);
+            return settings.soon().schedule(() -> tellSelf(new Gathered(transaction)), nanos, TimeUnit.NANOSECONDS);
         }
 
         @Override

@@ -13,6 +13,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.ActorSystem;
 import org.apache.pekko.actor.typed.DispatcherSelector;
@@ -40,6 +41,7 @@ public final class MountClient {
     private final ExecutorService io;
     private final ExecutorService background;
     private final ExecutorService discards;
+    private final ScheduledThreadPoolExecutor soon;
     private volatile MountStatus status;
 
     private MountClient(ActorSystem<?> system, Options options) {
@@ -50,11 +52,13 @@ public final class MountClient {
         background = newThread("cairn-merge");
         // Not on the same: discards rest longer than they work.
         discards = newThread("cairn-discard");
+        soon = new ScheduledThreadPoolExecutor(1, Thread.ofPlatform().name("cairn-soon").daemon(true).factory());
+        soon.setRemoveOnCancelPolicy(true);
         var cache = new BlockCache(options.metadata(), options.fsid(), options.cacheBytesMax(), options.meters(), Tags.empty());
         var dataStorage = system.systemActorOf(BlockStorage.create(options.data(), discards),
                 "data-%016x".formatted(rid), Props.empty());
         var settings = new MountSettings(options.fsid(), rid, options.nodeId(), options.nodeIncarnation(),
-                options.metadata(), data, dataStorage, io, background, cache, new MountShare(), options.dirtyBytesMax(),
+                options.metadata(), data, dataStorage, io, background, soon, cache, new MountShare(), options.dirtyBytesMax(),
                 options.commitInterval(), options.meters(), options.listener(), s -> status = s);
         coordinator = system.systemActorOf(Coordinator.create(settings), "mount-%016x".formatted(rid), dispatcher());
     }
@@ -112,6 +116,7 @@ public final class MountClient {
             io.shutdown();
             background.shutdown();
             discards.shutdown();
+            soon.shutdownNow();
             stopped.complete(outcome);
         }));
         return stopped;
