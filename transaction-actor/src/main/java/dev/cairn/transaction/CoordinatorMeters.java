@@ -26,6 +26,7 @@ final class CoordinatorMeters {
     private volatile long level0;
     private volatile long metadataInHand;
     private volatile long dataInHand;
+    private volatile long discarding;
     private volatile boolean metadataLow;
     private volatile boolean dataLow;
     private final AtomicIntegerArray waiting = new AtomicIntegerArray(Waiting.values().length);
@@ -49,6 +50,8 @@ final class CoordinatorMeters {
         revokes = Counter.builder("cairn.lock.revokes").description("Locks that the server asked back").register(registry);
         inHand("metadata", () -> metadataInHand, () -> metadataLow ? 1 : 0);
         inHand("data", () -> dataInHand, () -> dataLow ? 1 : 0);
+        gauge("cairn.share.discarding", "Data blocks that this mount has freed and not yet given back to the device: others are written first",
+                () -> discarding);
         for (var reason : Waiting.values())
             Gauge.builder("cairn.operation.waiting", waiting, counts -> counts.get(reason.ordinal()))
                     .description("Operations that wait, by what they wait for").tag("reason", reason.text()).register(registry);
@@ -75,6 +78,7 @@ final class CoordinatorMeters {
     void publish(Transactions transactions) {
         metadataInHand = transactions.share.metadataBlocks();
         dataInHand = transactions.share.dataBlocks();
+        discarding = transactions.discarding.blocks();
         metadataLow = transactions.share.metadataLow();
         dataLow = transactions.share.dataLow();
         if (transactions.open == null) return;
