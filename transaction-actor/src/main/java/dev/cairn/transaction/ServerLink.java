@@ -222,10 +222,11 @@ final class ServerLink {
             log.warn("the lease is over and no server renews it; operations wait");
         }
         if (now - leaseEndNanos >= -2 * leaseNanos / 3 && !renewing) renewLease(now);
-        // Space comes back by merging and by what other mounts delete: while it is low, somebody has to ask.
+        // Space comes back by merging and by what other mounts delete: while it is low, somebody has to ask. Not for a report
+        // alone: df would say that there is some while operations are still refused.
         boolean low = transactions.share.metadataLow() || transactions.share.dataLow();
         if (low && now - refilledAtNanos > REFILL_WHILE_LOW.toNanos()) refill();
-        else if (reportOld && !reportAsked && transactions.frozen == null) askReport();
+        else if (!low && reportOld && !reportAsked && transactions.frozen == null) askReport();
     }
 
     // Costs no journal. On an idle mount nothing else would tell what df has to say after a merge.
