@@ -50,6 +50,10 @@ public final class BlockStorage {
     /// begun already, it ends as soon as the device can.
     public record ForgoDiscard() implements Command {}
 
+    /// No discard goes on after the answer: those that have not begun are answered undone. For whoever gives the blocks into
+    /// other hands next, which might write them before a late discard wipes them.
+    public record EndDiscards(ActorRef<Reply> replyTo) implements Command {}
+
     /// Refuses the mount's requests of this and earlier epochs from now on. Done when those let in before have ended.
     public record Fence(long rid, long epoch, ActorRef<Reply> replyTo) implements Command {}
 
@@ -88,6 +92,7 @@ public final class BlockStorage {
     private final DiscardPace pace = new DiscardPace();
     private final FenceTable<ActorRef<Reply>> fences = new FenceTable<>();
     private final List<Write> heldByDiscard = new ArrayList<>();
+    private final List<ActorRef<Reply>> untilDiscarded = new ArrayList<>();
     private int transfers;
     private boolean discardFailureLogged;
     private ActorRef<Reply> closing;
@@ -130,6 +135,14 @@ public final class BlockStorage {
                 var who = discards.forgo();
                 if (who != null) who.tell(DONE);
                 else if (!discards.idle()) pace.hurry();
+            }
+            case EndDiscards(var replyTo) -> {
+                for (ActorRef<Reply> who; (who = discards.forgo()) != null; ) who.tell(DONE);
+                if (discards.idle()) replyTo.tell(DONE);
+                else {
+                    untilDiscarded.add(replyTo);
+                    pace.hurry();
+                }
             }
             case Fence(long rid, long epoch, var replyTo) -> {
                 LOG.info("{}: mount {} is fenced up to epoch {}", device.name(), Long.toHexString(rid), epoch);
@@ -230,7 +243,11 @@ public final class BlockStorage {
                     device.name(), error);
         }
         discards.finished().answer().forEach(who -> who.tell(DONE));
-        if (discards.idle() && closing == null) pace.leisure();
+        if (discards.idle()) {
+            if (closing == null) pace.leisure();
+            untilDiscarded.forEach(who -> who.tell(DONE));
+            untilDiscarded.clear();
+        }
         var held = List.copyOf(heldByDiscard);
         heldByDiscard.clear();
         held.forEach(this::write);

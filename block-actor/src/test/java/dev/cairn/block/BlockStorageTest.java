@@ -176,6 +176,24 @@ class BlockStorageTest {
         assertThat(device.history()).hasSize(1);
     }
 
+    /// History that goes wrong otherwise: a mount says farewell, another gets its blocks and writes, and then they are wiped.
+    @Test
+    void when_discards_have_been_ended_none_comes_after() throws Exception {
+        var ended = KIT.createTestProbe(Reply.class);
+        storage.tell(new BlockStorage.Discard(List.of(new Extent(100, 3)), probe.ref()));
+        storage.tell(new BlockStorage.Discard(List.of(new Extent(200, 3)), probe.ref()));
+        storage.tell(new BlockStorage.EndDiscards(ended.ref()));
+        probe.expectMessageClass(Done.class);
+        ended.expectNoMessage();
+        runOne();
+        probe.expectMessageClass(Done.class);
+        ended.expectMessageClass(Done.class);
+        assertThat(work).isEmpty();
+        assertThat(device.history()).hasSize(1);
+        storage.tell(new BlockStorage.EndDiscards(ended.ref()));
+        ended.expectMessageClass(Done.class);
+    }
+
     @Test
     void requests_that_do_not_fit_the_device_are_refused() {
         storage.tell(new BlockStorage.Read(MOUNT, new Extent(1023, 2), arena.allocate(8192), probe.ref()));

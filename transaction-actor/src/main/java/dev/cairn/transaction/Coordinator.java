@@ -50,6 +50,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private record Fetched(Parked parked, LoadResult result) implements Internal {}
     private record Written(Transaction transaction, CommitWriter.Written outcome) implements Internal {}
     private record PinsDrained(Transaction transaction) implements Internal {}
+    private record DiscardsEnded(Runnable then) implements Internal {}
     private record Gathered(Transaction transaction) implements Internal {}
     private record Resume(Parked parked) implements Internal {}
     private record Discarded(List<Extent> extents) implements Internal {}
@@ -137,6 +138,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             case Fetched fetched -> fetched(fetched.parked(), fetched.result());
             case Written w -> commits.written(w.transaction(), w.outcome());
             case PinsDrained p -> commits.drained(p.transaction());
+            case DiscardsEnded ended -> ended.then().run();
             case Gathered g -> commits.gathered(g.transaction());
             case Resume resume -> resume(resume.parked());
             case Discarded discarded -> {
@@ -367,8 +369,17 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
                 done.accept(outcome);
             };
             if (failure != null || !link.registered()) end.run();
-            else link.farewell(end);
+            else endDiscards(() -> link.farewell(end));
         });
+    }
+
+    // With its farewell a mount's blocks go into other hands: nothing may wipe them any more.
+    private void endDiscards(Runnable then) {
+        ActorRef<BlockStorage.Reply> ended = getContext().spawnAnonymous(Behaviors.receiveMessage(_ -> {
+            tellSelf(new DiscardsEnded(then));
+            return Behaviors.stopped();
+        }));
+        settings.dataStorage().tell(new BlockStorage.EndDiscards(ended));
     }
 
     /// Nothing that this mount does can be trusted to last any more. Reads and writes get EIO from now on.
