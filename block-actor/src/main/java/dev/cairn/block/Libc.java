@@ -25,6 +25,7 @@ final class Libc {
     static final int FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2;
     static final int RWF_NOWAIT = 8;
     private static final int SYNC_FILE_RANGE_WRITE = 2;
+    private static final int MFD_CLOEXEC = 1;
     static final int AT_EMPTY_PATH = 0x1000, AT_FDCWD = -100;
     static final long BLKGETSIZE64 = 0x80081272L, BLKDISCARD = 0x1277L;
     private static final int STATX_BASIC_STATS = 0x7ff;
@@ -148,6 +149,36 @@ final class Libc {
             }
         } catch (Throwable t) {
             throw broken("preadv2", t);
+        }
+    }
+
+    /// Bound when first asked for: a node that has no use for them starts without the milliseconds.
+    private static final class MemoryFiles {
+        static final MethodHandle MEMFD_CREATE = call("memfd_create", JAVA_INT, -1, POINTER, JAVA_INT);
+        static final MethodHandle FTRUNCATE = call("ftruncate", JAVA_INT, -1, JAVA_INT, JAVA_LONG);
+    }
+
+    /// An empty file in memory, without a name in any directory; closed on exec.
+    static int memoryFile(String name) {
+        var scratch = SCRATCH.get();
+        try (var arena = Arena.ofConfined()) {
+            int fd = (int) MemoryFiles.MEMFD_CREATE.invokeExact(scratch.errno, arena.allocateFrom(name), MFD_CLOEXEC);
+            return fd >= 0 ? fd : -errno(scratch);
+        } catch (Throwable t) {
+            throw broken("memfd_create", t);
+        }
+    }
+
+    static int truncate(int fd, long bytes) {
+        var scratch = SCRATCH.get();
+        try {
+            while (true) {
+                int answer = (int) MemoryFiles.FTRUNCATE.invokeExact(scratch.errno, fd, bytes);
+                if (answer >= 0) return 0;
+                if (errno(scratch) != EINTR) return -errno(scratch);
+            }
+        } catch (Throwable t) {
+            throw broken("ftruncate", t);
         }
     }
 

@@ -53,6 +53,11 @@ final class FuseMetrics {
         registry.remove(transport);
     }
 
+    /// Requests that have come since the session began.
+    long requests() {
+        return started.sum();
+    }
+
     void started() {
         started.increment();
     }

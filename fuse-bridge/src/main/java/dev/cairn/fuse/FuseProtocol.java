@@ -97,6 +97,8 @@ final class FuseProtocol {
             STX_MTIME = 112, STX_RDEV_MAJOR = 128, STX_RDEV_MINOR = 132;
     static final int STATX_BASIC_STATS_AND_BTIME = 0xfff;
 
+    // struct fuse_getattr_in { u32 flags, dummy; u64 fh; }
+    static final int GETATTR_BYTES = 16;
     // struct fuse_setattr_in
     static final int SETATTR_VALID = 0, SETATTR_SIZE = 16, SETATTR_ATIME = 32, SETATTR_MTIME = 40, SETATTR_CTIME = 48,
             SETATTR_ATIME_NSEC = 56, SETATTR_MTIME_NSEC = 60, SETATTR_CTIME_NSEC = 64, SETATTR_MODE = 68,
@@ -126,7 +128,7 @@ final class FuseProtocol {
     static final int WRITE_KILL_SUIDGID = 1 << 2;
     static final int WRITE_OUT_BYTES = 8;
 
-    static final int FSYNC_BYTES = 16;
+    static final int FSYNC_BYTES = 16, FLUSH_BYTES = 24;
     static final int SETXATTR_SIZE = 0, SETXATTR_FLAGS = 4, SETXATTR_EXT_FLAGS = 8, SETXATTR_BYTES = 16,
             SETXATTR_COMPAT_BYTES = 8;
     static final int SETXATTR_ACL_KILL_SGID = 1;

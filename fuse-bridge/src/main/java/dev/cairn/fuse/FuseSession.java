@@ -214,6 +214,11 @@ public final class FuseSession {
         return rings == null ? Transport.DEV_FUSE : Transport.IO_URING;
     }
 
+    /// How many requests have come since it began.
+    public long requests() {
+        return metrics.requests();
+    }
+
     public CompletableFuture<End> ended() {
         return ended.copy();
     }

@@ -7,6 +7,7 @@ import dev.cairn.filesystem.Time;
 import dev.cairn.fuse.CachePolicy;
 import dev.cairn.fuse.FuseSession;
 import dev.cairn.fuse.MountOptions;
+import dev.cairn.fuse.Submitter;
 import dev.cairn.fuse.Transport;
 import dev.cairn.proto.LockName;
 import dev.cairn.quorum.NodeIdentity;
@@ -94,7 +95,7 @@ final class LocalMount {
             var made = new CompletableFuture<LocalMount>();
             var settings = new FuseSession.Settings(mount.dir(), mountOptions(mount, source),
                     CachePolicy.singleMount(), mount.transport(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
-            var session = FuseSession.start(settings, fileSystem, new DataIo(client.data()), client::submit, meters,
+            var session = FuseSession.start(settings, fileSystem, new DataIo(client.data()), submitter(client), meters,
                     _ -> made.thenAccept(self -> self.sessionEnded(onEnd)));
             var self = new LocalMount(mount, client, session, meters, before);
             made.complete(self);
@@ -103,6 +104,12 @@ final class LocalMount {
             client.stop();
             throw e;
         }
+    }
+
+    /// In one place for whoever needs it: each place would be a class of its own, and compiled code that has seen one such class
+    /// is faster than code that has seen two.
+    static Submitter submitter(MountClient client) {
+        return client::submit;
     }
 
     private static MountOptions mountOptions(NodeConfig.Mount mount, String source) {
@@ -140,6 +147,11 @@ final class LocalMount {
 
     Transport transport() {
         return session.transport();
+    }
+
+    /// Of the kernel, since it was mounted.
+    long requests() {
+        return session.requests();
     }
 
     MountStatus status() {
@@ -226,7 +238,7 @@ final class LocalMount {
     }
 
     /// Makes the root directory of a new volume; finds it in every other.
-    private static final class MakeRoot extends Operation {
+    static final class MakeRoot extends Operation {
         private final FileSystem fileSystem;
         private final CompletableFuture<Void> outcome;
         private final Time now;

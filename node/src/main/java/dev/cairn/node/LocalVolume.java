@@ -106,7 +106,7 @@ final class LocalVolume implements Volume {
                 label.journalBorn(), () -> markJournalBorn(devices), Fencing.NONE_NEEDED, _ -> {}, ConfigFactory.empty());
     }
 
-    private static VolumeGeometry geometry(DeviceLabel label) {
+    static VolumeGeometry geometry(DeviceLabel label) {
         return VolumeGeometry.newBuilder().setFsid(label.fsid())
                 .setMetadataBlocks(label.metadata().blocks()).setMetadataFirst(label.metadata().firstUsableBlock())
                 .setDataBlocks(label.data().blocks()).setDataFirst(label.data().firstUsableBlock())
@@ -247,6 +247,12 @@ final class LocalVolume implements Volume {
             mount = null;
         }
         if (!which.endsByOrder()) unmounted.accept(which.dir());
+    }
+
+    @Override
+    public long requests() {
+        var mounted = mounted();
+        return mounted == null ? 0 : mounted.requests();
     }
 
     @Override

@@ -220,6 +220,11 @@ final class Node implements AdminHttp.Control, AutoCloseable {
 
     // ---- what it says about itself
 
+    /// How many requests its mount has served; 0 without one.
+    long requests() {
+        return open().requests();
+    }
+
     @Override
     public NodeStatus status() {
         var open = volume;

@@ -26,6 +26,9 @@ public final class NodeRunner {
     /// How long a signal waits for a node that is starting.
     private static final Duration STARTED_WITHIN = Duration.ofSeconds(10);
 
+    /// In the environment, set to this: a node does no work but its own.
+    private static final String WARM_UP = "CAIRN_WARM_UP", COLD = "off";
+
     private NodeRunner() {}
 
     /// Returns the exit code when the node has ended. `background`: leave the session of whoever started this.
@@ -53,6 +56,7 @@ public final class NodeRunner {
             try (var node = Node.start(config, state, new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), opener)) {
                 started.complete(node);
                 logStart();
+                if (!COLD.equals(environment.get(WARM_UP))) WarmUp.start(node::requests, node.end());
                 int code = node.end().join();
                 LOG.info("stopping");
                 return code;

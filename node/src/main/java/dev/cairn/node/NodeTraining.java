@@ -34,6 +34,7 @@ public final class NodeTraining {
             LOG.warn("training without a mount: {}", noMount.getMessage());
             live(config.withMounts(List.of()), environment);
         }
+        WarmUp.once();
         return 0;
     }
 

@@ -28,6 +28,9 @@ interface Volume {
     /// Returns when the mount serves.
     void mount(NodeConfig.Mount mount) throws IOException;
 
+    /// The kernel's, through the mount that there is, since it was mounted.
+    long requests();
+
     /// Takes the mount away, commits, and says farewell to the server. A mount in use is refused, unless `lazy`, and so is one
     /// whose changes cannot be committed now but perhaps later.
     ///

@@ -41,6 +41,11 @@ class NodeTest {
         boolean closed;
         Consumer<Path> unmounted;
 
+        @Override
+        public long requests() {
+            return 0;
+        }
+
         @Override public String fsid() { return "00000000000000aa"; }
         @Override public OptionalLong term() { return term; }
         @Override public String server() { return "server on this node"; }

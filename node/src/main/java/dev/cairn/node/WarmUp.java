@@ -1,0 +1,164 @@
+package dev.cairn.node;
+
+import dev.cairn.block.ScratchDevices;
+import dev.cairn.block.VolumeDevices;
+import dev.cairn.filesystem.DataIo;
+import dev.cairn.filesystem.FileSystem;
+import dev.cairn.fuse.Rehearsal;
+import dev.cairn.proto.LockName;
+import dev.cairn.quorum.ScratchServer;
+import dev.cairn.transaction.LockMode;
+import dev.cairn.transaction.MountClient;
+import dev.cairn.transaction.MountListener;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A fresh JVM serves its first ten thousands of requests at half its speed, until what serves them has been compiled. So a
+/// node that has started does a few seconds of work for nobody: on a volume in memory, with a server, a coordinator and a
+/// session of its own, whose code and not whose state is that of the real ones. It rests while the real mount has work,
+/// which compiles as well, and ends when the compilers have nothing more to do.
+final class WarmUp {
+    private static final Logger LOG = LoggerFactory.getLogger(WarmUp.class);
+    private static final long META_BYTES = 64L << 20, DATA_BYTES = 64L << 20, CACHE_BYTES = 8L << 20, DIRTY_BYTES = 4L << 20;
+    private static final Duration STARTED_WITHIN = Duration.ofSeconds(20), ENDED_WITHIN = Duration.ofSeconds(30), COMMIT_INTERVAL = Duration.ofSeconds(5);
+    private static final int DAYS_MIN = 5, DAYS_MAX = 30;
+    /// Of a day, in CPU time of the compilers: less is what every JVM does for ever.
+    private static final double COMPILING_MIN = 0.25;
+    private static final Duration REST = Duration.ofMillis(100), LATEST = Duration.ofMinutes(2);
+    /// While the real mount has more requests than this in a rest, it has work.
+    private static final long REQUESTS_AT_REST = 20;
+
+    private final LongSupplier requests;
+    private final Future<?> end;
+    private final int daysMax;
+    private final long began = System.nanoTime(), latest = began + LATEST.toNanos();
+    private long seen;
+    private long seenAt = began;
+
+    private WarmUp(LongSupplier requests, Future<?> end, int daysMax) {
+        this.requests = requests;
+        this.end = end;
+        this.daysMax = daysMax;
+        seen = requests.getAsLong();
+    }
+
+    /// On threads of its own. Nobody has to wait for it: it uses nothing of the node's.
+    ///
+    /// @param requests how many the real mount has served
+    /// @param end      it is over as soon as this is done
+    static void start(LongSupplier requests, Future<?> end) {
+        Thread.ofPlatform().daemon().name("cairn-warm-up").start(new WarmUp(requests, end, DAYS_MAX)::run);
+    }
+
+    /// A little of it, here and now: for the JVM to record what it loads.
+    static void once() throws IOException {
+        new WarmUp(() -> 0, new CompletableFuture<>(), 1).work();
+    }
+
+    /// Nothing depends on it: whatever goes wrong costs speed, later.
+    private void run() {
+        try {
+            work();
+            if (!ends()) LOG.info("warmed up in {} ms", (System.nanoTime() - began) / 1_000_000);
+        } catch (IOException | RuntimeException e) {
+            LOG.warn("warming up has failed; the first requests will be slower, and that is all: {}", e.toString());
+        }
+    }
+
+    private void work() throws IOException {
+        try (var devices = ScratchDevices.open(META_BYTES, DATA_BYTES); var server = ScratchServer.start(LocalVolume.geometry(devices.label()))) {
+            LOG.info("warming up, on volume {} in memory", devices.label().fsidText());
+            // A mount's end takes ways that compiled code has not seen. Seen once, they do not make it worthless the next time.
+            mounted(devices, server, 1);
+            if (!ends()) mounted(devices, server, daysMax);
+        } catch (ExecutionException | TimeoutException e) {
+            throw new IOException(e.toString(), e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void mounted(VolumeDevices devices, ScratchServer server, int daysMax)
+            throws IOException, InterruptedException, ExecutionException, TimeoutException {
+        var registered = new CompletableFuture<Void>();
+        var meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+        int cores = Runtime.getRuntime().availableProcessors();
+        long fsid = devices.label().fsid();
+        var client = MountClient.start(server.system(), new MountClient.Options(fsid, "warm-up", 1, devices.metadata(), devices.data(), CACHE_BYTES,
+                DIRTY_BYTES, COMMIT_INTERVAL, Math.max(4, 2 * cores), true, meters, listener(registered)));
+        try {
+            registered.get(STARTED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
+            var fileSystem = new FileSystem();
+            var formatted = new CompletableFuture<Void>();
+            client.submit(new LocalMount.MakeRoot(fileSystem, formatted));
+            formatted.get(STARTED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
+            try (var rehearsal = Rehearsal.begin(fileSystem, new DataIo(client.data()), LocalMount.submitter(client), meters, fsid, client.rid(), this::mayGoOn)) {
+                days(rehearsal, daysMax);
+            }
+        } finally {
+            client.stop().toCompletableFuture().get(ENDED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private void days(Rehearsal rehearsal, int daysMax) throws IOException, InterruptedException {
+        var compilers = ManagementFactory.getCompilationMXBean();
+        for (int day = 1; day <= daysMax && !ends(); day++) {
+            long before = compilers.getTotalCompilationTime(), from = System.nanoTime();
+            if (!rehearsal.day()) return;
+            long millis = (System.nanoTime() - from) / 1_000_000, compiled = compilers.getTotalCompilationTime() - before;
+            LOG.debug("warming up: day {} took {} ms, and {} ms of the compilers", day, millis, compiled);
+            if (day >= DAYS_MIN && compiled < millis * COMPILING_MIN) break;
+            // More work would only make them queue.
+            for (long now = compilers.getTotalCompilationTime(), then = -1; now > then && !ends(); then = now, now = compilers.getTotalCompilationTime())
+                Thread.sleep(REST);
+        }
+    }
+
+    private boolean mayGoOn() throws InterruptedException {
+        while (busy() && !ends()) Thread.sleep(REST);
+        return !ends();
+    }
+
+    private boolean ends() {
+        return end.isDone() || System.nanoTime() - latest > 0;
+    }
+
+    /// Whether the real mount has had work lately.
+    private boolean busy() {
+        long now = System.nanoTime(), count = requests.getAsLong();
+        long past = now - seenAt;
+        if (past < REST.toNanos() / 10) return false;
+        boolean busy = count - seen > Math.max(1, REQUESTS_AT_REST * past / REST.toNanos());
+        seen = count;
+        seenAt = now;
+        return busy;
+    }
+
+    private static MountListener listener(CompletableFuture<Void> registered) {
+        return new MountListener() {
+            @Override
+            public void registered() {
+                registered.complete(null);
+            }
+
+            @Override
+            public void failed(String why) {
+                registered.completeExceptionally(new IOException(why));
+            }
+
+            @Override
+            public void revoked(LockName name, LockMode keep) {}
+        };
+    }
+}

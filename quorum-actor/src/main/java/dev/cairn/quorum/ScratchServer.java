@@ -1,0 +1,74 @@
+package dev.cairn.quorum;
+
+import com.typesafe.config.ConfigFactory;
+import dev.cairn.proto.VolumeGeometry;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.apache.pekko.actor.typed.ActorRef;
+import org.apache.pekko.actor.typed.ActorSystem;
+import org.apache.pekko.actor.typed.Behavior;
+import org.apache.pekko.actor.typed.DispatcherSelector;
+import org.apache.pekko.actor.typed.javadsl.Behaviors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A server for a volume that nobody keeps: the same as any other, but its journal is a list in memory, and its actor system
+/// is of no cluster and listens nowhere.
+public final class ScratchServer implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(ScratchServer.class);
+    private static final long ENDED_WITHIN_SECONDS = 10;
+    private static final String CONFIG = """
+            pekko.actor.provider = local
+            pekko.persistence.journal.plugin = "pekko.persistence.journal.inmem"
+            pekko.persistence.snapshot-store.plugin = "pekko.persistence.no-snapshot-store"
+            pekko.coordinated-shutdown.run-by-actor-system-terminate = off
+            pekko.coordinated-shutdown.terminate-actor-system = off
+            # A guest in a process that ends with others.
+            pekko.daemonic = on
+            pekko.actor.default-dispatcher.fork-join-executor.parallelism-max = 2
+            pekko.actor.internal-dispatcher.fork-join-executor.parallelism-max = 2
+            """;
+
+    private final ActorSystem<Void> system;
+
+    private ScratchServer(ActorSystem<Void> system) {
+        this.system = system;
+    }
+
+    /// Mounts in [#system] find it at the receptionist as soon as it serves. What it knows grows with every commit, so it
+    /// does not live for long.
+    public static ScratchServer start(VolumeGeometry geometry) {
+        var loader = ScratchServer.class.getClassLoader();
+        var config = ConfigFactory.parseString(CONFIG).withFallback(ConfigFactory.parseResources(loader, "cairn-cluster.conf"))
+                .withFallback(ConfigFactory.defaultReference(loader)).resolve();
+        var settings = new ServerEntity.Settings(geometry.getFsid(), geometry, VolumeDevices.fixed(geometry), 0, ServerSettings.DEFAULT,
+                false, () -> {}, Fencing.NONE_NEEDED, _ -> {});
+        return new ScratchServer(ActorSystem.create(host(settings), "cairn-scratch", config));
+    }
+
+    private static Behavior<Void> host(ServerEntity.Settings settings) {
+        return Behaviors.setup(context -> {
+            ActorRef<ServerEntity.Command> server = context.spawn(ServerEntity.create(settings), "server",
+                    DispatcherSelector.fromConfig("cairn.waiting-dispatcher"));
+            context.watch(server);
+            return Behaviors.empty();
+        });
+    }
+
+    public ActorSystem<?> system() {
+        return system;
+    }
+
+    @Override
+    public void close() {
+        system.terminate();
+        try {
+            system.getWhenTerminated().toCompletableFuture().get(ENDED_WITHIN_SECONDS, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (ExecutionException | TimeoutException e) {
+            LOG.warn("the actor system of a scratch server did not end in time", e);
+        }
+    }
+}
