@@ -89,7 +89,7 @@ public final class BlockStorage {
     private final Executor executor;
     private final FlushQueue<ActorRef<Reply>> flushes = new FlushQueue<>();
     private final DiscardQueue<ActorRef<Reply>> discards = new DiscardQueue<>();
-    private final DiscardPace pace = new DiscardPace();
+    private final DiscardPace pace;
     private final FenceTable<ActorRef<Reply>> fences = new FenceTable<>();
     private final List<Write> heldByDiscard = new ArrayList<>();
     private final List<ActorRef<Reply>> untilDiscarded = new ArrayList<>();
@@ -97,16 +97,18 @@ public final class BlockStorage {
     private boolean discardFailureLogged;
     private ActorRef<Reply> closing;
 
-    private BlockStorage(ActorContext<Command> context, BlockDevice device, Executor executor) {
+    private BlockStorage(ActorContext<Command> context, BlockDevice device, Executor executor, DiscardPace pace) {
         this.context = context;
         this.device = device;
         this.executor = executor;
+        this.pace = pace;
     }
 
     /// @param executor runs blocking I/O; its threads bound how much goes on at once
-    public static Behavior<Command> create(BlockDevice device, Executor executor) {
+    /// @param pace     of this device's discards, told of fsyncs by whoever makes them
+    public static Behavior<Command> create(BlockDevice device, Executor executor, DiscardPace pace) {
         return Behaviors.setup(context -> {
-            var storage = new BlockStorage(context, device, executor);
+            var storage = new BlockStorage(context, device, executor, pace);
             return Behaviors.receive(Command.class).onAnyMessage(storage::on)
                     .onSignal(PostStop.class, _ -> storage.stopped()).build();
         });
@@ -219,6 +221,7 @@ public final class BlockStorage {
         if (transfers > 0 && closing == null && !discards.overdue()) return;
         var batch = discards.next();
         if (batch == null) return;
+        boolean few = discards.few();
         run(() -> {
             DeviceException first = null;
             long most = Math.max(1, device.discardBytesAtOnce() / device.blockBytes());
@@ -230,7 +233,7 @@ public final class BlockStorage {
                     } catch (DeviceException e) {       // the others of the batch may still go well
                         if (first == null) first = e;
                     }
-                    pace.rest(System.nanoTime() - began);
+                    pace.rest(System.nanoTime() - began, few);
                 }
             if (first != null) throw first;
         }, Discarded::new);

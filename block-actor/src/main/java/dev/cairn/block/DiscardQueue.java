@@ -32,6 +32,9 @@ final class DiscardQueue<T> {
     /// @param answer those whose requests end with this batch
     record Batch<T>(List<Extent> extents, List<T> answer) {}
 
+    /// So many extents take a megabyte of the heap.
+    private static final int FEW_EXTENTS = 10_000;
+
     private final ArrayDeque<Request<T>> waiting = new ArrayDeque<>();
     private Batch<T> running;
 
@@ -72,6 +75,13 @@ final class DiscardQueue<T> {
         if (last == null || running != null && last.begun) return null;
         waiting.pollLast();
         return last.who;
+    }
+
+    /// Whether more may gather without harm.
+    boolean few() {
+        int extents = 0;
+        for (var request : waiting) extents += request.left.size();
+        return extents < FEW_EXTENTS;
     }
 
     boolean overdue() {

@@ -41,7 +41,7 @@ class BlockStorageTest {
     }
 
     private ActorRef<Command> spawn(Executor executor) {
-        return KIT.spawn(BlockStorage.create(device, executor));
+        return KIT.spawn(BlockStorage.create(device, executor, new DiscardPace()));
     }
 
     @AfterAll

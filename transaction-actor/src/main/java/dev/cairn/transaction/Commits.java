@@ -1,5 +1,6 @@
 package dev.cairn.transaction;
 
+import dev.cairn.block.DiscardPace;
 import dev.cairn.block.Extent;
 import dev.cairn.proto.CommitLog;
 import dev.cairn.proto.LogCommitted;
@@ -48,6 +49,7 @@ final class Commits {
     private final CommitWriter writer;
     private final CoordinatorMeters meters;
     private final Surroundings surroundings;
+    private final DiscardPace discards;
 
     /// Another commit is to start when the one that is going on has passed.
     private boolean another;
@@ -61,11 +63,12 @@ final class Commits {
     private String failure;
     private boolean over;
 
-    Commits(Transactions transactions, CommitWriter writer, CoordinatorMeters meters, Surroundings surroundings) {
+    Commits(Transactions transactions, CommitWriter writer, DiscardPace discards, CoordinatorMeters meters, Surroundings surroundings) {
         this.transactions = transactions;
         this.writer = writer;
         this.meters = meters;
         this.surroundings = surroundings;
+        this.discards = discards;
     }
 
     /// Tells `done` when everything that has been done so far is durable.
@@ -206,6 +209,7 @@ final class Commits {
         var passed = transactions.passed(runs, run != null && runSpace == null ? run.getRunId() : 0, answer.getNextSeq());
         long tookNanos = System.nanoTime() - frozenAtNanos;
         meters.committed(tookNanos, passed);
+        if (!passed.waiters.isEmpty()) discards.fsynced();
         gathering.passed(passed.waiters.size(), transactions.open.waiters.size(), tookNanos);
         runSpace = null;
         written = null;

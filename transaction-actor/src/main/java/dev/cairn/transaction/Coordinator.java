@@ -102,7 +102,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
         this.meters = new CoordinatorMeters(settings.meters());
         this.commits = new Commits(transactions,
                 new CommitWriter(settings.fsid(), settings.rid(), settings.metadata(), settings.data(), settings.io()),
-                meters, new Surroundings());
+                settings.discardPace(), meters, new Surroundings());
         this.link = new ServerLink(settings, transactions, meters,
                 context.messageAdapter(ServerProtocol.ToMount.class, m -> new FromServer(m.message())), TICK, new Heard());
         var listings = context.messageAdapter(Receptionist.Listing.class, ServerListed::new);

@@ -3,6 +3,7 @@ package dev.cairn.transaction;
 import dev.cairn.allocator.MountShare;
 import dev.cairn.block.BlockDevice;
 import dev.cairn.block.BlockStorage;
+import dev.cairn.block.DiscardPace;
 import dev.cairn.proto.SpaceReport;
 import dev.cairn.transaction.run.BlockCache;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -55,10 +56,11 @@ public final class MountClient {
         soon = new ScheduledThreadPoolExecutor(1, Thread.ofPlatform().name("cairn-soon").daemon(true).factory());
         soon.setRemoveOnCancelPolicy(true);
         var cache = new BlockCache(options.metadata(), options.fsid(), options.cacheBytesMax(), options.meters(), Tags.empty());
-        var dataStorage = system.systemActorOf(BlockStorage.create(options.data(), discards),
+        var discardPace = new DiscardPace();
+        var dataStorage = system.systemActorOf(BlockStorage.create(options.data(), discards, discardPace),
                 "data-%016x".formatted(rid), Props.empty());
         var settings = new MountSettings(options.fsid(), rid, options.nodeId(), options.nodeIncarnation(),
-                options.metadata(), data, dataStorage, io, background, soon, cache, new MountShare(), options.dirtyBytesMax(),
+                options.metadata(), data, dataStorage, discardPace, io, background, soon, cache, new MountShare(), options.dirtyBytesMax(),
                 options.commitInterval(), options.meters(), options.listener(), s -> status = s);
         coordinator = system.systemActorOf(Coordinator.create(settings), "mount-%016x".formatted(rid), dispatcher());
     }
