@@ -9,16 +9,20 @@ import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 
 /// Two clients' work on a file system that nobody has mounted: the requests that the kernel makes of the usual calls, answered
 /// by a session as any other. For a JVM to compile what it will need, before somebody waits for it. Belongs to one thread.
 public final class Rehearsal implements AutoCloseable {
-    private static final int CLIENTS = 2, FILES = 200, LISTED = 8, SYNCED = 50, BLOCK = 4096, CHUNK = 128 << 10, CHUNKS = 32, RANDOM = 200, BREATH = 100;
-    private static final int DIRECTORY = 040755, FILE = 0100644, O_CREAT = 0100, O_WRONLY = 1, O_EXCL = 0200;
+    private static final int CLIENTS = 2, IO_THREADS = 4;
+    /// Of a day: as much as lasts a third of a second once all is compiled.
+    private static final int FILES = 200, LISTED = 8, SYNCED = 50, BLOCK = 4096, CHUNK = 128 << 10, CHUNKS = 32, RANDOM = 200;
+    /// Calls between two looks at the pace.
+    private static final int BREATH = 100;
+    private static final int DIRECTORY = 040755, FILE = 0100644, PRIVATE = 0100600, O_CREAT = 0100, O_WRONLY = 1, O_EXCL = 0200;
     private static final long ENDED_WITHIN_SECONDS = 60;
     private static final byte[] ATTRIBUTE = "user.kind".getBytes(StandardCharsets.US_ASCII),
             CAPABILITY = "security.capability".getBytes(StandardCharsets.US_ASCII), VALUE = {1, 2, 3};
@@ -29,11 +33,11 @@ public final class Rehearsal implements AutoCloseable {
     }
 
     /// The pace said no.
-    private static final class Enough extends Exception {
+    private static final class Enough extends IOException {
         private static final long serialVersionUID = 1;
 
         Enough() {
-            super(null, null, false, false);
+            super("the pace said no");
         }
     }
 
@@ -57,7 +61,8 @@ public final class Rehearsal implements AutoCloseable {
             throws IOException {
         var kernel = new StandInKernel(CLIENTS);
         try {
-            var settings = FuseSession.Settings.of(Path.of("/"), "rehearsal", fsid, rid).transport(Transport.DEV_FUSE);
+            var settings = new FuseSession.Settings(kernel.mount().point(), MountOptions.of("rehearsal"), CachePolicy.singleMount(),
+                    Transport.DEV_FUSE, CLIENTS, IO_THREADS, fsid, rid);
             var session = FuseSession.on(kernel.mount(), null, settings, fileSystem, dataIo, submitter, meters, _ -> {});
             kernel.greeted();
             return new Rehearsal(kernel, session, pace);
@@ -72,38 +77,28 @@ public final class Rehearsal implements AutoCloseable {
     /// @return false when the pace ended it
     public boolean day() throws IOException {
         try {
-            for (var client : clients) client.ask(ROOT_NODE, MKDIR_BYTES).u32(MKDIR_MODE, DIRECTORY).name(name("client", client.number));
-            kernel.call(MKDIR);
-            for (var client : clients) directories[client.number] = expected(client).answerU64(ENTRY_NODE);
+            ok(MKDIR, client -> client.ask(ROOT_NODE, MKDIR_BYTES).u32(MKDIR_MODE, DIRECTORY).name(name("client", client.number)));
+            for (var client : clients) directories[client.number] = client.answerU64(ENTRY_NODE);
             emptyFiles();
             smallFiles();
             directories();
             syncedFiles();
             allAtOnce();
             largeFile();
-            for (var client : clients) client.ask(ROOT_NODE, 0).name(name("client", client.number));
-            ok(RMDIR);
+            ok(RMDIR, client -> client.ask(ROOT_NODE, 0).name(name("client", client.number)));
             forget(directories);
             return true;
         } catch (Enough _) {
             return false;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
         }
     }
 
-    private void emptyFiles() throws IOException, Enough, InterruptedException {
+    private void emptyFiles() throws IOException {
         for (int i = 0; i < FILES; i++) create(i);
         for (int i = 0; i < FILES; i++) lookup(name("file", i));
         list(READDIRPLUS, ENTRY_BYTES);
         list(READDIR, 0);
-        for (int i = 0; i < FILES; i++) {
-            for (var client : clients) {
-                client.ask(nodes[client.number][i], SETXATTR_BYTES).u32(SETXATTR_SIZE, VALUE.length).name(ATTRIBUTE).payload(VALUE.length);
-            }
-            ok(SETXATTR);
-        }
+        for (int i = 0; i < FILES; i++) setxattr(i);
         for (int i = 0; i < FILES; i++) rename("file", i, "else", i);
         // Over another one, which is gone then; to a longer name; and to a shorter one.
         for (int i = 0; i < FILES; i += 8) {
@@ -117,7 +112,7 @@ public final class Rehearsal implements AutoCloseable {
             if (i % 8 > 0) unlink(i % 8 == 1 ? "x" : "else", i);
     }
 
-    private void smallFiles() throws IOException, Enough, InterruptedException {
+    private void smallFiles() throws IOException {
         for (int i = 0; i < FILES; i++) {
             create(i);
             write(i, 0, BLOCK);
@@ -130,38 +125,27 @@ public final class Rehearsal implements AutoCloseable {
         for (int i = 0; i < FILES; i++) unlink("file", i);
     }
 
-    private void directories() throws IOException, Enough, InterruptedException {
-        for (int i = 0; i < FILES; i++) {
-            lookup(name("dir", i));
-            for (var client : clients) client.ask(directories[client.number], MKDIR_BYTES).u32(MKDIR_MODE, DIRECTORY).name(name("dir", i));
-            ok(MKDIR);
-            for (var client : clients) nodes[client.number][i] = client.answerU64(ENTRY_NODE);
-        }
-        for (int i = 0; i < FILES; i++) {
-            for (var client : clients) client.ask(directories[client.number], 0).name(name("dir", i));
-            ok(RMDIR);
-            forget(i);
-        }
+    private void directories() throws IOException {
+        for (int i = 0; i < FILES; i++) mkdir(i);
+        for (int i = 0; i < FILES; i++) rmdir(i);
     }
 
-    private void syncedFiles() throws IOException, Enough, InterruptedException {
+    private void syncedFiles() throws IOException {
         for (int i = 0; i < SYNCED; i++) {
             create(i);
             write(i, 0, BLOCK);
-            for (var client : clients) client.ask(nodes[client.number][i], FSYNC_BYTES);
-            ok(FSYNC);
+            fsync(i);
         }
         for (int i = 0; i < SYNCED; i++) unlink("file", i);
     }
 
     /// Calls among others, not in series.
-    private void allAtOnce() throws IOException, Enough, InterruptedException {
+    private void allAtOnce() throws IOException {
         for (int i = 0; i < FILES; i++) {
             create(i);
             write(i, 0, BLOCK);
             if (i % 2 == 0) write(i, BLOCK, 100);
-            for (var client : clients) client.ask(nodes[client.number][i], GETATTR_BYTES);
-            ok(GETATTR);
+            getattr(i);
             if (i % 4 == 0) linkAndUnlink(name("link", i), name("file", i));
             if (i % 8 == 0) chmod(i);
             if (i % 8 == 1) notServed(i);
@@ -171,30 +155,20 @@ public final class Rehearsal implements AutoCloseable {
         for (int i = 0; i < FILES; i++) unlink("moved", i);
     }
 
-    private void linkAndUnlink(byte[] link, byte[] to) throws IOException, Enough, InterruptedException {
+    private void linkAndUnlink(byte[] link, byte[] to) throws IOException {
         var links = new long[CLIENTS];
-        for (var client : clients) client.ask(directories[client.number], 0).name(link).name(to);
-        ok(SYMLINK);
+        ok(SYMLINK, client -> client.ask(directories[client.number], 0).name(link).name(to));
         for (var client : clients) links[client.number] = client.answerU64(ENTRY_NODE);
-        for (var client : clients) client.ask(directories[client.number], 0).name(link);
-        ok(UNLINK);
+        ok(UNLINK, client -> client.ask(directories[client.number], 0).name(link));
         forget(links);
     }
 
     /// What the kernel asks once in the life of a mount, to hear that it need not ask.
-    private void notServed(int i) throws IOException, Enough, InterruptedException {
-        for (int opcode : new int[] {OPEN, FLUSH, OPENDIR}) {
-            for (var client : clients) client.ask(nodes[client.number][i], FLUSH_BYTES);
-            call(opcode);
-        }
+    private void notServed(int i) throws IOException {
+        for (int opcode : new int[] {OPEN, FLUSH, OPENDIR}) call(opcode, client -> client.ask(nodes[client.number][i], FLUSH_BYTES));
     }
 
-    private void chmod(int i) throws IOException, Enough, InterruptedException {
-        for (var client : clients) client.ask(nodes[client.number][i], SETATTR_BYTES).u32(SETATTR_VALID, FATTR_MODE).u32(SETATTR_MODE, 0100600);
-        ok(SETATTR);
-    }
-
-    private void largeFile() throws IOException, Enough, InterruptedException {
+    private void largeFile() throws IOException {
         create(0);
         for (int i = 0; i < CHUNKS; i++) write(0, (long) i * CHUNK, CHUNK);
         for (int i = 0; i < CHUNKS; i++) read(0, (long) i * CHUNK, CHUNK);
@@ -206,49 +180,65 @@ public final class Rehearsal implements AutoCloseable {
 
     // ---- what the kernel makes of a call
 
-    private void create(int i) throws IOException, Enough, InterruptedException {
+    private void create(int i) throws IOException {
         lookup(name("file", i));
-        for (var client : clients) {
-            client.ask(directories[client.number], CREATE_BYTES).u32(CREATE_FLAGS, O_CREAT | O_WRONLY | O_EXCL).u32(CREATE_MODE, FILE)
-                    .name(name("file", i));
-        }
-        ok(CREATE);
+        ok(CREATE, client -> client.ask(directories[client.number], CREATE_BYTES).u32(CREATE_FLAGS, O_CREAT | O_WRONLY | O_EXCL)
+                .u32(CREATE_MODE, FILE).name(name("file", i)));
         for (var client : clients) nodes[client.number][i] = client.answerU64(ENTRY_NODE);
     }
 
-    private void write(int i, long offset, int bytes) throws IOException, Enough, InterruptedException {
-        if (offset == 0) {
-            for (var client : clients) client.ask(nodes[client.number][i], GETXATTR_BYTES).name(CAPABILITY);
-            call(GETXATTR);     // there is none
-        }
-        for (var client : clients)
-            client.ask(nodes[client.number][i], IO_BYTES).u64(IO_OFFSET, offset).u32(IO_SIZE, bytes).payload(bytes);
-        ok(WRITE);
+    private void mkdir(int i) throws IOException {
+        lookup(name("dir", i));
+        ok(MKDIR, client -> client.ask(directories[client.number], MKDIR_BYTES).u32(MKDIR_MODE, DIRECTORY).name(name("dir", i)));
+        for (var client : clients) nodes[client.number][i] = client.answerU64(ENTRY_NODE);
     }
 
-    private void read(int i, long offset, int bytes) throws IOException, Enough, InterruptedException {
-        for (var client : clients) client.ask(nodes[client.number][i], IO_BYTES).u64(IO_OFFSET, offset).u32(IO_SIZE, bytes);
-        ok(READ);
+    private void rmdir(int i) throws IOException {
+        ok(RMDIR, client -> client.ask(directories[client.number], 0).name(name("dir", i)));
+        forget(i);
     }
 
-    private void rename(String from, int i, String to, int j) throws IOException, Enough, InterruptedException {
+    private void getattr(int i) throws IOException {
+        ok(GETATTR, client -> client.ask(nodes[client.number][i], GETATTR_BYTES));
+    }
+
+    private void chmod(int i) throws IOException {
+        ok(SETATTR, client -> client.ask(nodes[client.number][i], SETATTR_BYTES).u32(SETATTR_VALID, FATTR_MODE).u32(SETATTR_MODE, PRIVATE));
+    }
+
+    private void setxattr(int i) throws IOException {
+        ok(SETXATTR, client -> client.ask(nodes[client.number][i], SETXATTR_BYTES).u32(SETXATTR_SIZE, VALUE.length)
+                .name(ATTRIBUTE).payload(VALUE.length));
+    }
+
+    private void fsync(int i) throws IOException {
+        ok(FSYNC, client -> client.ask(nodes[client.number][i], FSYNC_BYTES));
+    }
+
+    private void write(int i, long offset, int bytes) throws IOException {
+        // There is none, which is an error.
+        if (offset == 0) call(GETXATTR, client -> client.ask(nodes[client.number][i], GETXATTR_BYTES).name(CAPABILITY));
+        ok(WRITE, client -> client.ask(nodes[client.number][i], IO_BYTES).u64(IO_OFFSET, offset).u32(IO_SIZE, bytes).payload(bytes));
+    }
+
+    private void read(int i, long offset, int bytes) throws IOException {
+        ok(READ, client -> client.ask(nodes[client.number][i], IO_BYTES).u64(IO_OFFSET, offset).u32(IO_SIZE, bytes));
+    }
+
+    private void rename(String from, int i, String to, int j) throws IOException {
         lookup(name(to, j));
-        for (var client : clients) {
-            client.ask(directories[client.number], RENAME_BYTES).u64(RENAME_NEW_DIR, directories[client.number]).name(name(from, i)).name(name(to, j));
-        }
-        ok(RENAME);
+        ok(RENAME, client -> client.ask(directories[client.number], RENAME_BYTES).u64(RENAME_NEW_DIR, directories[client.number])
+                .name(name(from, i)).name(name(to, j)));
     }
 
-    private void lookup(byte[] name) throws IOException, Enough, InterruptedException {
-        for (var client : clients) client.ask(directories[client.number], 0).name(name);
-        ok(LOOKUP);
+    private void lookup(byte[] name) throws IOException {
+        ok(LOOKUP, client -> client.ask(directories[client.number], 0).name(name));
     }
 
-    private void list(int opcode, int entryBytes) throws IOException, Enough, InterruptedException {
+    private void list(int opcode, int entryBytes) throws IOException {
         var next = new long[CLIENTS];
         do {
-            for (var client : clients) client.ask(directories[client.number], IO_BYTES).u64(IO_OFFSET, next[client.number]).u32(IO_SIZE, BLOCK);
-            ok(opcode);
+            ok(opcode, client -> client.ask(directories[client.number], IO_BYTES).u64(IO_OFFSET, next[client.number]).u32(IO_SIZE, BLOCK));
             for (var client : clients) next[client.number] = lastCookie(client, entryBytes, next[client.number]);
         } while (clients[0].bodyBytes() > 0);
     }
@@ -262,15 +252,13 @@ public final class Rehearsal implements AutoCloseable {
         return cookie;
     }
 
-    private void unlink(String prefix, int i) throws IOException, Enough, InterruptedException {
-        for (var client : clients) client.ask(directories[client.number], 0).name(name(prefix, i));
-        ok(UNLINK);
+    private void unlink(String prefix, int i) throws IOException {
+        ok(UNLINK, client -> client.ask(directories[client.number], 0).name(name(prefix, i)));
         forget(i);
     }
 
     private void forget(int i) throws IOException {
-        for (var client : clients) client.ask(nodes[client.number][i], FORGET_BYTES).u64(FORGET_COUNT, Integer.MAX_VALUE);
-        kernel.tell(FORGET);
+        forget(new long[] {nodes[0][i], nodes[1][i]});
     }
 
     private void forget(long[] each) throws IOException {
@@ -278,22 +266,30 @@ public final class Rehearsal implements AutoCloseable {
         kernel.tell(FORGET);
     }
 
-    private void ok(int opcode) throws IOException, Enough, InterruptedException {
-        call(opcode);
-        for (var client : clients) expected(client);
+    /// Every client asks, and is answered without an error.
+    private void ok(int opcode, Consumer<Client> ask) throws IOException {
+        call(opcode, ask);
+        for (var client : clients)
+            if (client.error() != 0)
+                throw new IOException("a rehearsed %s was answered with errno %d".formatted(FuseProtocol.name(opcode), client.error()));
     }
 
-    private void call(int opcode) throws IOException, Enough, InterruptedException {
+    private void call(int opcode, Consumer<Client> ask) throws IOException {
         if (--untilBreath == 0) {
             untilBreath = BREATH;
-            if (!pace.mayGoOn()) throw new Enough();
+            breathe();
         }
+        for (var client : clients) ask.accept(client);
         kernel.call(opcode);
     }
 
-    private static Client expected(Client client) throws IOException {
-        if (client.error() != 0) throw new IOException("a rehearsed request was answered with errno " + client.error());
-        return client;
+    private void breathe() throws IOException {
+        try {
+            if (!pace.mayGoOn()) throw new Enough();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted");
+        }
     }
 
     private static byte[] name(String prefix, int number) {

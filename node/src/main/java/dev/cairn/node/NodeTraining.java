@@ -34,7 +34,11 @@ public final class NodeTraining {
             LOG.warn("training without a mount: {}", noMount.getMessage());
             live(config.withMounts(List.of()), environment);
         }
-        WarmUp.once();
+        try {
+            WarmUp.once();
+        } catch (IOException e) {
+            LOG.warn("training without warming up: {}", e.getMessage());
+        }
         return 0;
     }
 

@@ -30,9 +30,9 @@ import org.slf4j.LoggerFactory;
 /// which compiles as well, and ends when the compilers have nothing more to do.
 final class WarmUp {
     private static final Logger LOG = LoggerFactory.getLogger(WarmUp.class);
-    private static final long META_BYTES = 64L << 20, DATA_BYTES = 64L << 20, CACHE_BYTES = 8L << 20, DIRTY_BYTES = 4L << 20;
+    private static final long META_BYTES = 32L << 20, DATA_BYTES = 32L << 20, CACHE_BYTES = 8L << 20, DIRTY_BYTES = 4L << 20;
     private static final Duration STARTED_WITHIN = Duration.ofSeconds(20), ENDED_WITHIN = Duration.ofSeconds(30), COMMIT_INTERVAL = Duration.ofSeconds(5);
-    private static final int DAYS_MIN = 5, DAYS_MAX = 30;
+    private static final int DAYS_MIN = 5, DAYS_MAX = 30, IO_THREADS = 4;
     /// Of a day, in CPU time of the compilers: less is what every JVM does for ever.
     private static final double COMPILING_MIN = 0.25;
     private static final Duration REST = Duration.ofMillis(100), LATEST = Duration.ofMinutes(2);
@@ -70,7 +70,9 @@ final class WarmUp {
     private void run() {
         try {
             work();
-            if (!ends()) LOG.info("warmed up in {} ms", (System.nanoTime() - began) / 1_000_000);
+            if (ends()) return;
+            int compilers = CompilerThreads.makeWay();
+            LOG.info("warmed up in {} ms; {} compiler threads make way for others from now on", (System.nanoTime() - began) / 1_000_000, compilers);
         } catch (IOException | RuntimeException e) {
             LOG.warn("warming up has failed; the first requests will be slower, and that is all: {}", e.toString());
         }
@@ -93,10 +95,9 @@ final class WarmUp {
             throws IOException, InterruptedException, ExecutionException, TimeoutException {
         var registered = new CompletableFuture<Void>();
         var meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
-        int cores = Runtime.getRuntime().availableProcessors();
         long fsid = devices.label().fsid();
         var client = MountClient.start(server.system(), new MountClient.Options(fsid, "warm-up", 1, devices.metadata(), devices.data(), CACHE_BYTES,
-                DIRTY_BYTES, COMMIT_INTERVAL, Math.max(4, 2 * cores), true, meters, listener(registered)));
+                DIRTY_BYTES, COMMIT_INTERVAL, IO_THREADS, true, meters, listener(registered)));
         try {
             registered.get(STARTED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
             var fileSystem = new FileSystem();
