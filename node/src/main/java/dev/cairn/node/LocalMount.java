@@ -75,7 +75,7 @@ final class LocalMount {
         long latest = System.nanoTime() + REGISTERED_WITHIN.toNanos();
         var client = MountClient.start(quorum.system(), new MountClient.Options(devices.label().fsid(), identity.nodeId(), identity.incarnation(),
                 devices.metadata(), devices.data(), cacheBytes, Math.max(1 << 20, Runtime.getRuntime().maxMemory() / DIRTY_PART_OF_HEAP),
-                COMMIT_INTERVAL, Math.max(4, 2 * cores), devices.label().slots().size() == 1, meters, listener(mount.dir(), registered)));
+                COMMIT_INTERVAL, Math.max(4, 2 * cores), devices.label().slots().size() == 1, meters, listener(mount.dir().toString(), registered)));
         try {
             // A server that refuses to start will not answer later either.
             while (!registered.isDone() && quorum.status().phase() != ServerStatus.Phase.REFUSED && System.nanoTime() < latest)
@@ -120,7 +120,8 @@ final class LocalMount {
                 .noExec(flags.contains(NodeConfig.MountFlag.NOEXEC)).noAtime(flags.contains(NodeConfig.MountFlag.NOATIME));
     }
 
-    private static MountListener listener(Path dir, CompletableFuture<Void> registered) {
+    /// @param who for the log
+    static MountListener listener(String who, CompletableFuture<Void> registered) {
         return new MountListener() {
             @Override
             public void registered() {
@@ -129,14 +130,14 @@ final class LocalMount {
 
             @Override
             public void failed(String why) {
-                LOG.error("{} has stopped working: {}", dir, why);
+                LOG.error("{} has stopped working: {}", who, why);
                 registered.completeExceptionally(new IOException(why));
             }
 
             @Override
             public void revoked(LockName name, LockMode keep) {
                 // A volume of one mount has nobody to give a lock to: the kernel's caches stay valid.
-                LOG.debug("{} gives back {}", dir, name);
+                LOG.debug("{} gives back {}", who, name);
             }
         };
     }

@@ -5,11 +5,8 @@ import dev.cairn.block.VolumeDevices;
 import dev.cairn.filesystem.DataIo;
 import dev.cairn.filesystem.FileSystem;
 import dev.cairn.fuse.Rehearsal;
-import dev.cairn.proto.LockName;
 import dev.cairn.quorum.ScratchServer;
-import dev.cairn.transaction.LockMode;
 import dev.cairn.transaction.MountClient;
-import dev.cairn.transaction.MountListener;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
@@ -97,7 +94,7 @@ final class WarmUp {
         var meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         long fsid = devices.label().fsid();
         var client = MountClient.start(server.system(), new MountClient.Options(fsid, "warm-up", 1, devices.metadata(), devices.data(), CACHE_BYTES,
-                DIRTY_BYTES, COMMIT_INTERVAL, IO_THREADS, true, meters, listener(registered)));
+                DIRTY_BYTES, COMMIT_INTERVAL, IO_THREADS, true, meters, LocalMount.listener("warming up", registered)));
         try {
             registered.get(STARTED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
             var fileSystem = new FileSystem();
@@ -144,22 +141,5 @@ final class WarmUp {
         seen = count;
         seenAt = now;
         return busy;
-    }
-
-    private static MountListener listener(CompletableFuture<Void> registered) {
-        return new MountListener() {
-            @Override
-            public void registered() {
-                registered.complete(null);
-            }
-
-            @Override
-            public void failed(String why) {
-                registered.completeExceptionally(new IOException(why));
-            }
-
-            @Override
-            public void revoked(LockName name, LockMode keep) {}
-        };
     }
 }
