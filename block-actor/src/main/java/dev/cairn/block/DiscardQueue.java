@@ -32,7 +32,7 @@ final class DiscardQueue<T> {
     /// @param answer those whose requests end with this batch
     record Batch<T>(List<Extent> extents, List<T> answer) {}
 
-    /// So many extents take a megabyte of the heap.
+    /// So many extents take less than a megabyte of the heap.
     private static final int FEW_EXTENTS = 10_000;
 
     private final ArrayDeque<Request<T>> waiting = new ArrayDeque<>();

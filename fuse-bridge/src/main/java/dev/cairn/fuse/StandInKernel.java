@@ -6,13 +6,13 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 
 /// The kernel's side of a session without a mount: a socket in place of /dev/fuse. Several clients call at the same time and
 /// wait for each other: each round sends one request of every client and takes all replies. Belongs to one thread.
 final class StandInKernel implements AutoCloseable {
-    /// Of one message: as much as a socket takes without being asked for more.
-    static final int ARGUMENTS_BYTES_MAX = IO_BYTES + (128 << 10);
-    private static final int MESSAGE_BYTES_MAX = ARGUMENTS_BYTES_MAX + IN_HEADER_BYTES;
+    /// As much payload as a socket takes without being asked for more.
+    private static final int MESSAGE_BYTES_MAX = IN_HEADER_BYTES + IO_BYTES + (128 << 10);
 
     private final Arena arena = Arena.ofShared();
     private final MemorySegment errno = Linux.errnoMemory(arena);
@@ -20,10 +20,10 @@ final class StandInKernel implements AutoCloseable {
     private final Client[] clients;
     private final int socket, sessionSocket;
     private boolean closed;
-    /// Of the client that asks, from its number on in steps of their count: a reply's tells whose it is.
+    /// So far. A request's unique number is made of this and its client's number, so that the reply says whose it is.
     private long calls;
 
-    /// One caller: what it asks, and what it was answered.
+    /// One caller: what it asks, put together in the order of the message, and what it was answered.
     final class Client {
         final int number;
         private final MemorySegment request = arena.allocate(MESSAGE_BYTES_MAX, 8), reply = arena.allocate(MESSAGE_BYTES_MAX, 8);
@@ -99,7 +99,7 @@ final class StandInKernel implements AutoCloseable {
 
     /// Its descriptor is closed by the session. Nothing in the file system has this name.
     FuseMount mount() {
-        return new FuseMount(java.nio.file.Path.of("/proc/self/stand-in"), sessionSocket, null);
+        return new FuseMount(Path.of("/proc/self/stand-in"), sessionSocket, null);
     }
 
     /// The session has begun.

@@ -10,8 +10,10 @@ import dev.cairn.transaction.MountClient;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
@@ -93,9 +95,9 @@ final class WarmUp {
         var registered = new CompletableFuture<Void>();
         var meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
         long fsid = devices.label().fsid();
-        var client = MountClient.start(server.system(), new MountClient.Options(fsid, "warm-up", 1, devices.metadata(), devices.data(), CACHE_BYTES,
-                DIRTY_BYTES, COMMIT_INTERVAL, IO_THREADS, true, meters, LocalMount.listener("warming up", registered)));
-        try {
+        try (var mount = new Mount(MountClient.start(server.system(), new MountClient.Options(fsid, "warm-up", 1, devices.metadata(),
+                devices.data(), CACHE_BYTES, DIRTY_BYTES, COMMIT_INTERVAL, IO_THREADS, true, meters, LocalMount.listener("warming up", registered))))) {
+            var client = mount.client;
             registered.get(STARTED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
             var fileSystem = new FileSystem();
             var formatted = new CompletableFuture<Void>();
@@ -104,13 +106,27 @@ final class WarmUp {
             try (var rehearsal = Rehearsal.begin(fileSystem, new DataIo(client.data()), LocalMount.submitter(client), meters, fsid, client.rid(), this::mayGoOn)) {
                 days(rehearsal, daysMax);
             }
-        } finally {
-            client.stop().toCompletableFuture().get(ENDED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
+        }
+    }
+
+    /// Closed last, and without hiding what went wrong before.
+    private record Mount(MountClient client) implements AutoCloseable {
+        @Override
+        public void close() throws IOException {
+            try {
+                client.stop().toCompletableFuture().get(ENDED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
+            } catch (ExecutionException | TimeoutException e) {
+                throw new IOException("the mount in memory does not end", e);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new InterruptedIOException("interrupted");
+            }
         }
     }
 
     private void days(Rehearsal rehearsal, int daysMax) throws IOException, InterruptedException {
         var compilers = ManagementFactory.getCompilationMXBean();
+        if (compilers == null) return;      // a JVM that only interprets
         for (int day = 1; day <= daysMax && !ends(); day++) {
             long before = compilers.getTotalCompilationTime(), from = System.nanoTime();
             if (!rehearsal.day()) return;
@@ -119,13 +135,22 @@ final class WarmUp {
             if (day >= DAYS_MIN && compiled < millis * COMPILING_MIN) break;
             // More work would only make them queue.
             for (long now = compilers.getTotalCompilationTime(), then = -1; now > then && !ends(); then = now, now = compilers.getTotalCompilationTime())
-                Thread.sleep(REST);
+                rest();
         }
     }
 
     private boolean mayGoOn() throws InterruptedException {
-        while (busy() && !ends()) Thread.sleep(REST);
+        while (busy() && !ends()) rest();
         return !ends();
+    }
+
+    /// Shorter when the node ends.
+    private void rest() throws InterruptedException {
+        try {
+            end.get(REST.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException | ExecutionException | CancellationException _) {
+            // Whether and how the node has ended is asked elsewhere.
+        }
     }
 
     private boolean ends() {

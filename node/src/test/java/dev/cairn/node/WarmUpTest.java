@@ -50,7 +50,7 @@ class WarmUpTest {
         var end = new CompletableFuture<Void>();
         // Ever more requests, each time it looks.
         WarmUp.start(() -> requests.addAndGet(1000), end);
-        Awaitility.await().atMost(Duration.ofSeconds(30)).until(() -> stack("cairn-warm-up").contains("sleep"));
+        Awaitility.await().atMost(Duration.ofSeconds(30)).until(() -> stack("cairn-warm-up").contains("rest"));
         assertThat(memoryFiles()).isPositive();
         end.complete(null);
         awaitNothingLeft();
