@@ -26,6 +26,11 @@ public interface BlockDevice extends AutoCloseable {
 
     void write(long byteOffset, MemorySegment from) throws DeviceException;
 
+    /// As [#write], to blocks that no item refers to yet.
+    default void writeFresh(long byteOffset, MemorySegment from) throws DeviceException {
+        write(byteOffset, from);
+    }
+
     void flush() throws DeviceException;
 
     /// Has earlier writes begin their way from a cache of this machine to the device, so that a later flush finds less to do.

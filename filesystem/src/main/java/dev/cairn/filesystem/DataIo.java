@@ -69,12 +69,12 @@ public final class DataIo {
             if (left >= blockEnd - to && plan.kind(segment) == DataPlan.DATA) {
                 // As much as there is in whole blocks, or to the end of the stretch.
                 long length = to + left == end ? left : to + left - (to + left) % BLOCK - to;
-                device.write(to, from.asSlice(at, length));
+                write(plan, to, from.asSlice(at, length));
                 at += length;
                 to += length;
                 within += length;
             } else if (left >= blockEnd - to) {
-                device.write(to, ZEROS.asSlice(0, blockEnd - to));
+                write(plan, to, ZEROS.asSlice(0, blockEnd - to));
                 within += blockEnd - to;
                 to = blockEnd;
             } else {
@@ -94,7 +94,7 @@ public final class DataIo {
                         within = 0;
                     }
                 }
-                device.write(to, block.asSlice(0, blockEnd - to));
+                write(plan, to, block.asSlice(0, blockEnd - to));
                 to = blockEnd;
             }
             if (segment < next && within == plan.length(segment)) {
@@ -103,5 +103,10 @@ public final class DataIo {
             }
         }
         return at;
+    }
+
+    private void write(DataPlan plan, long to, MemorySegment bytes) throws DeviceException {
+        if (plan.fresh) device.writeFresh(to, bytes);
+        else device.write(to, bytes);
     }
 }

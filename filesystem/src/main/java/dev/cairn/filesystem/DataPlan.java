@@ -25,6 +25,8 @@ public final class DataPlan {
     /// The inode's size and zeroFrom as the plan saw them.
     long sizeSeen, zeroFromSeen;
     boolean leftOvers;
+    /// All that is written are blocks that no item refers to yet.
+    boolean fresh;
     /// Blocks that a punch gives zeros and leaves where they are, from the physical one on; none when the count is 0.
     long keptBlock, keptCount, keptPhysical;
     private DataPin pin;
@@ -98,6 +100,7 @@ public final class DataPlan {
         pieces = 0;
         keptCount = 0;
         leftOvers = false;
+        fresh = false;
     }
 
     /// Adds to the last segment when it goes on there.
@@ -118,6 +121,11 @@ public final class DataPlan {
         deviceOffsets[segments] = deviceOffset;
         lengths[segments] = length;
         kinds[segments++] = (byte) kind;
+    }
+
+    boolean onlyFreshPieces() {
+        for (int i = 0; i < pieces; i++) if (pieceState[i] != FRESH) return false;
+        return true;
     }
 
     void addPiece(int state, long block, long count, long physical) {

@@ -109,6 +109,7 @@ final class FileData {
         if (endPlanned <= offset) throw ENOSPC.failure();
         end = Math.min(end, endPlanned);
         addLeftOvers(tx, inode, plan, offset, end);
+        plan.fresh = plan.segments() == 0 && plan.onlyFreshPieces();
         for (int i = 0; i < plan.pieces; i++) addWrite(plan, i, offset, end);
         plan.bytes = end - offset;
         plan.pin(tx.pinData());

@@ -8,6 +8,7 @@ import dev.cairn.filesystem.FileSystem;
 import dev.cairn.proto.RunRef;
 import dev.cairn.transaction.Errno;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -99,6 +100,48 @@ class DeviceFaultTest {
             try (var again = SimulatedVolume.after(volume.metadata.restart(), volume.data.restart(), volume.journalAt(Long.MAX_VALUE))) {
                 assertThat(again.list(ROOT).keySet()).isEqualTo(java.util.Set.of("kept"));
                 assertThat(again.read(again.list(ROOT).get("kept"))).isEqualTo("kept".getBytes());
+            }
+        }
+    }
+
+    @Test
+    void an_fsync_does_not_flush_what_came_and_went() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            volume.commit();
+            int flushes = volume.data.flushes();
+            for (int n = 0; n < 20; n++) {
+                long gone = volume.create(ROOT, "gone");
+                volume.write(gone, 0, new byte[200_000]);
+                volume.unlink(ROOT, "gone");
+            }
+            var kept = "kept".repeat(3000).getBytes();
+            volume.write(volume.create(ROOT, "kept"), 0, kept);
+            volume.commit();
+            assertThat(volume.data.flushes()).isEqualTo(flushes);
+            long instant = volume.metadata.recording().now();
+            try (var again = SimulatedVolume.after(volume.metadata.flushedOnly(instant), volume.data.flushedOnly(instant), volume.journalAt(instant))) {
+                assertThat(again.read(again.list(ROOT).get("kept"))).isEqualTo(kept);
+            }
+        }
+    }
+
+    @Test
+    void overwritten_in_place_is_as_safe_as_new_in_one_commit_with_it() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            long ino = volume.create(ROOT, "file");
+            var bytes = new byte[20_000];
+            Arrays.fill(bytes, (byte) 'a');
+            volume.write(ino, 0, bytes);
+            volume.commit();
+            // In the same block: some of what the commit before brought, and some that is new; and behind the end.
+            volume.write(ino, 19_000, "b".repeat(2_000).getBytes());
+            volume.write(ino, 5_000, "c".repeat(100).getBytes());
+            volume.write(ino, 40_000, "d".getBytes());
+            var expected = volume.read(ino);
+            volume.commit();
+            long instant = volume.metadata.recording().now();
+            try (var again = SimulatedVolume.after(volume.metadata.flushedOnly(instant), volume.data.flushedOnly(instant), volume.journalAt(instant))) {
+                assertThat(again.read(ino)).isEqualTo(expected);
             }
         }
     }

@@ -47,12 +47,18 @@ final class CommitWriter {
         this.io = io;
     }
 
+    /// So many fresh data blocks a commit may carry.
+    long freshBlocksMax() {
+        return RecentWrites.BYTES_MAX / data.blockBytes();
+    }
+
     /// @param items in key order; none only when they go inline
     /// @param space blocks for the run, enough by [RunWriter#blocksNeededAtMost]; null: encode the items inline
-    /// @param then   called once, on an I/O thread
-    void write(long transactionSeq, Iterable<Item> items, List<Extent> space, Consumer<Written> then) {
-        if (space == null || data.carries()) {
-            io.execute(() -> then.accept(written(transactionSeq, items, space)));
+    /// @param fresh the data blocks that the transaction is the first to refer to; null when there are too many to be carried
+    /// @param then  called once, on an I/O thread
+    void write(long transactionSeq, Iterable<Item> items, List<Extent> space, List<Extent> fresh, Consumer<Written> then) {
+        if (space == null || data.carries(fresh)) {
+            io.execute(() -> then.accept(written(transactionSeq, items, space, fresh)));
             return;
         }
         var dataFlushed = CompletableFuture.supplyAsync(this::flushData, io);
@@ -84,7 +90,7 @@ final class CommitWriter {
     }
 
     // One thread for all of it, and for what follows: waking another costs as much as a fast disk's flush.
-    private Written written(long transactionSeq, Iterable<Item> items, List<Extent> space) {
+    private Written written(long transactionSeq, Iterable<Item> items, List<Extent> space, List<Extent> fresh) {
         RunRef run;
         try {
             run = space != null ? run(transactionSeq, items, space)
@@ -93,7 +99,7 @@ final class CommitWriter {
             return Written.failed(e, false);
         }
         // Last, since what has been taken is nowhere else.
-        var carried = data.takeRecent();
+        var carried = data.takeRecent(fresh);
         if (carried != null) return new Written(run, carried, false, null, false);
         try {
             return new Written(run, List.of(), data.flushIfWritten(), null, false);

@@ -135,7 +135,8 @@ final class Commits {
             surroundings.retryAfter(REFILL_WAIT);
             return;
         }
-        writer.write(frozen.seq, items, runSpace, outcome -> surroundings.written(frozen, outcome));
+        var fresh = frozen.freshBlocks(writer.freshBlocksMax());
+        writer.write(frozen.seq, items, runSpace, fresh, outcome -> surroundings.written(frozen, outcome));
     }
 
     void written(Transaction transaction, CommitWriter.Written outcome) {

@@ -8,8 +8,9 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Remembers small writes to the data device, until there are too many of them: a commit can then carry them into the
-/// journal, whose own flush makes them durable, instead of flushing the device before (`CommitWriter`).
+/// Remembers small writes in place to the data device, until there are too many of them: a commit can then carry them into
+/// the journal, whose own flush makes them durable, instead of flushing the device before (`CommitWriter`). Fresh blocks are not
+/// remembered here: the transaction that is the first to refer to them knows them.
 ///
 /// Guarded by its own monitor, which a remembered write holds while it goes to the device: so the order of what is
 /// remembered is the order on the device.
@@ -49,16 +50,16 @@ final class RecentWrites {
         bytes = 0;
     }
 
-    /// Whether a commit can carry what has been written since the last time.
-    boolean canBeCarried() {
-        return !tooMany && carriedBytes + bytes <= CARRIED_BYTES_MAX;
+    /// Whether a commit can carry what has been written since the last time, and so many bytes in fresh blocks.
+    boolean canBeCarried(long freshBytes) {
+        return !tooMany && bytes + freshBytes <= BYTES_MAX && carriedBytes + bytes + freshBytes <= CARRIED_BYTES_MAX;
     }
 
     /// What has been written since the last time; null when only a flush makes it durable.
-    List<DataPatch> take() {
-        if (!canBeCarried()) return null;
+    List<DataPatch> take(long freshBytes) {
+        if (!canBeCarried(freshBytes)) return null;
         var taken = patches;
-        carriedBytes += bytes;
+        carriedBytes += bytes + freshBytes;
         patches = new ArrayList<>();
         bytes = 0;
         return taken;

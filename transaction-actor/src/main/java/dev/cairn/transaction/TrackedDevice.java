@@ -1,10 +1,14 @@
 package dev.cairn.transaction;
 
+import com.google.protobuf.UnsafeByteOperations;
 import dev.cairn.block.BlockDevice;
 import dev.cairn.block.DeviceException;
 import dev.cairn.block.Extent;
 import dev.cairn.proto.DataPatch;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -19,8 +23,8 @@ import org.slf4j.LoggerFactory;
 /// would keep another program's fsync waiting for seconds.
 final class TrackedDevice implements BlockDevice {
     private static final Logger log = LoggerFactory.getLogger(TrackedDevice.class);
-    /// So much is written before the device is asked to begin: a few milliseconds of a fast disk.
-    private static final long WRITE_BACK_BYTES = 8 << 20;
+    /// So much is written before the device is asked to begin: a millisecond of a fast disk, for which a commit elsewhere waits.
+    private static final long WRITE_BACK_BYTES = 1 << 20;
 
     private final BlockDevice device;
     private final Executor io;
@@ -55,8 +59,18 @@ final class TrackedDevice implements BlockDevice {
                 recent.tooMany();
             }
         }
+        written(from.byteSize());
+    }
+
+    @Override
+    public void writeFresh(long byteOffset, MemorySegment from) throws DeviceException {
+        device.writeFresh(byteOffset, from);
+        written(from.byteSize());
+    }
+
+    private void written(long bytes) {
         if (!written.get()) written.set(true);
-        if (notSentOn.addAndGet(from.byteSize()) >= WRITE_BACK_BYTES && sending.compareAndSet(false, true)) {
+        if (notSentOn.addAndGet(bytes) >= WRITE_BACK_BYTES && sending.compareAndSet(false, true)) {
             notSentOn.set(0);
             io.execute(this::sendOn);
         }
@@ -73,19 +87,52 @@ final class TrackedDevice implements BlockDevice {
     }
 
     /// Whether a commit that ended now would have something to carry instead of a flush.
-    boolean carries() {
-        if (recent == null) return false;
+    ///
+    /// @param fresh see [#takeRecent]
+    boolean carries(List<Extent> fresh) {
+        if (recent == null || fresh == null) return false;
         synchronized (recent) {
-            return recent.canBeCarried();
+            return recent.canBeCarried(bytes(fresh));
         }
     }
 
-    /// What a commit has to carry instead of a flush; null when it has to flush.
-    List<DataPatch> takeRecent() {
-        if (recent == null) return null;
+    /// What a commit has to carry instead of a flush; null when it has to flush. Fresh blocks are read back, so that what came
+    /// and went between two commits is neither carried nor flushed. They may bring along what a later transaction has
+    /// overwritten in place meanwhile: it was on the device as well.
+    ///
+    /// @param fresh the blocks that the commit is the first to refer to, all of them written; null when there are too many
+    List<DataPatch> takeRecent(List<Extent> fresh) {
+        if (recent == null || fresh == null) return null;
+        List<DataPatch> taken;
         synchronized (recent) {
-            return recent.take();
+            taken = recent.take(bytes(fresh));
         }
+        if (taken == null || fresh.isEmpty()) return taken;
+        try {
+            var all = new ArrayList<>(taken);
+            for (var extent : fresh) all.add(readBack(extent));
+            return all;
+        } catch (DeviceException e) {
+            // The flush covers what has been taken, too.
+            log.warn("what was written cannot be read back for the journal; the device is flushed instead: {}", e.getMessage());
+            return null;
+        }
+    }
+
+    private DataPatch readBack(Extent extent) throws DeviceException {
+        try (var arena = Arena.ofConfined()) {
+            var bytes = arena.allocate(extent.count() * device.blockBytes(), device.blockBytes());
+            long at = extent.start() * device.blockBytes();
+            device.read(at, bytes);
+            return DataPatch.newBuilder().setByteOffset(at)
+                    .setBytes(UnsafeByteOperations.unsafeWrap(bytes.toArray(ValueLayout.JAVA_BYTE))).build();
+        }
+    }
+
+    private long bytes(List<Extent> extents) {
+        long blocks = 0;
+        for (var extent : extents) blocks += extent.count();
+        return blocks * device.blockBytes();
     }
 
     /// @return whether everything written before is durable now; false when nothing was written since the last flush

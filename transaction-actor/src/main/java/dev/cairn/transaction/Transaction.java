@@ -31,6 +31,28 @@ final class Transaction {
         return !items.isEmpty() || !dataFreed.isEmpty();
     }
 
+    /// The data blocks that this transaction, frozen, is the first to refer to and has not freed again; null when there are
+    /// more than `blocksMax`.
+    List<Extent> freshBlocks(long blocksMax) {
+        long atLeast = -dataFreed.blocks();
+        for (var extent : dataReferred) atLeast += extent.count();
+        if (atLeast > blocksMax) return null;
+        var fresh = new ArrayList<Extent>();
+        long blocks = 0;
+        for (var extent : dataReferred) {
+            long at = extent.start();
+            for (var freed : dataFreed.within(extent.start(), extent.end(), Integer.MAX_VALUE)) {
+                if (at < freed.start()) fresh.add(new Extent(at, freed.start() - at));
+                blocks += freed.start() - at;
+                at = freed.end();
+            }
+            if (at < extent.end()) fresh.add(new Extent(at, extent.end() - at));
+            blocks += extent.end() - at;
+            if (blocks > blocksMax) return null;
+        }
+        return fresh;
+    }
+
     void tellWaiters(Errno outcome) {
         var told = List.copyOf(waiters);
         waiters.clear();
