@@ -41,7 +41,9 @@ final class RehearsalTest {
                 assertThat(volume.blocksInUse()).isEqualTo(blocks);
             });
         }
-        for (var opcode : new String[] {"lookup", "create", "write", "read", "fsync", "unlink", "mkdir", "rmdir", "rename", "setxattr", "readdirplus", "setattr"})
+        for (var opcode : new String[] {"lookup", "create", "write", "read", "fsync", "unlink", "mkdir", "rmdir", "rename", "setxattr", "readdirplus", "setattr",
+                "statx", "statfs", "ioctl", "getxattr", "listxattr", "removexattr", "fallocate", "copy_file_range", "lseek", "fsyncdir", "link", "symlink",
+                "readlink", "rename2", "mknod", "tmpfile", "batch_forget"})
             assertThat(served(opcode)).as(opcode).isPositive();
         assertThat(meters.get("cairn_fuse_malformed_requests").counter().count()).isZero();
         assertThat(meters.get("cairn_fuse_unexpected_failures").counter().count()).isZero();

@@ -33,7 +33,7 @@ final class WarmUp {
     private static final Duration STARTED_WITHIN = Duration.ofSeconds(20), ENDED_WITHIN = Duration.ofSeconds(30), COMMIT_INTERVAL = Duration.ofSeconds(5);
     private static final int DAYS_MIN = 5, DAYS_MAX = 30, IO_THREADS = 4;
     /// Of a day, in CPU time of the compilers: less is what every JVM does for ever.
-    private static final double COMPILING_MIN = 0.25;
+    private static final double COMPILING_MIN = 0.1;
     private static final Duration REST = Duration.ofMillis(100), LATEST = Duration.ofMinutes(2);
     /// While the real mount has more requests than this in a rest, it has work.
     private static final long REQUESTS_AT_REST = 20;
@@ -103,7 +103,7 @@ final class WarmUp {
             var formatted = new CompletableFuture<Void>();
             client.submit(new LocalMount.MakeRoot(fileSystem, formatted));
             formatted.get(STARTED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
-            try (var rehearsal = Rehearsal.begin(fileSystem, new DataIo(client.data()), LocalMount.submitter(client), meters, fsid, client.rid(), this::mayGoOn)) {
+            try (var rehearsal = Rehearsal.begin(fileSystem, new DataIo(new ColdAtTimes(client.data())), LocalMount.submitter(client), meters, fsid, client.rid(), this::mayGoOn)) {
                 days(rehearsal, daysMax);
             }
         }

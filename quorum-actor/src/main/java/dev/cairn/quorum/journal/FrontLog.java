@@ -41,6 +41,7 @@ final class FrontLog implements AutoCloseable {
     static final int ENTRY_BYTES_MAX = 128 << 10;
     private static final int MAGIC_AND_VERSION = 0x434a4601, HEADER_BYTES = 28, CHECKSUM_AT = 24;
     private static final int BLOCK_BYTES = 4096, BUFFER_BYTES = ENTRY_BYTES_MAX + 2 * BLOCK_BYTES;
+    private static final byte[] ZEROS = new byte[BLOCK_BYTES];
 
     record Found(long number, JournalEntry entry) {}
 
@@ -220,7 +221,7 @@ final class FrontLog implements AutoCloseable {
             return;
         }
         int end = Math.ceilDiv(to, BLOCK_BYTES) * BLOCK_BYTES;
-        for (int i = to; i < end; i++) buffer.put(i, (byte) 0);
+        buffer.put(to, ZEROS, 0, end - to);
         var blocks = buffer.duplicate().position(0).limit(end);
         // Opened for synchronous writes: when it returns, device caches have been flushed, too.
         int written = ring.direct.write(blocks, ring.end - from);
