@@ -36,7 +36,7 @@ class TrackedDeviceTest {
 
     @Test
     void a_stream_is_sent_on_its_way_before_anybody_flushes() throws Exception {
-        write(64, 128 << 10);
+        write(8, 128 << 10);
         assertThat(calls).isEqualTo(List.of("startWriteBack"));
         assertThat(tracked.flushIfWritten()).isTrue();
         assertThat(tracked.flushIfWritten()).isFalse();
