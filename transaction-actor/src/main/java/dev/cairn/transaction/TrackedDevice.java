@@ -110,6 +110,7 @@ final class TrackedDevice implements BlockDevice {
         if (taken == null || fresh.isEmpty()) return taken;
         try {
             var all = new ArrayList<>(taken);
+            // Last: what is remembered of a block may be of the file that had it before.
             for (var extent : fresh) all.add(readBack(extent));
             return all;
         } catch (DeviceException e) {
