@@ -128,6 +128,18 @@ public final class ExtentSet {
         return found;
     }
 
+    /// What of the extent is not in the set, in address order.
+    public List<Extent> outside(Extent extent) {
+        var found = new ArrayList<Extent>();
+        long at = extent.start();
+        for (var inside : within(extent.start(), extent.end(), Integer.MAX_VALUE)) {
+            if (at < inside.start()) found.add(new Extent(at, inside.start() - at));
+            at = inside.end();
+        }
+        if (at < extent.end()) found.add(new Extent(at, extent.end() - at));
+        return found;
+    }
+
     // ---- taking
 
     /// Takes exactly `count` consecutive blocks: at `goal` itself, else from the first extent behind it that is large

@@ -26,7 +26,8 @@ public interface BlockDevice extends AutoCloseable {
 
     void write(long byteOffset, MemorySegment from) throws DeviceException;
 
-    /// As [#write], to blocks that no item refers to yet.
+    /// As [#write], to blocks that nobody refers to yet. For those who keep account of writes: what becomes of the blocks,
+    /// and whether they have to be durable, is said later. A device makes no difference.
     default void writeFresh(long byteOffset, MemorySegment from) throws DeviceException {
         write(byteOffset, from);
     }

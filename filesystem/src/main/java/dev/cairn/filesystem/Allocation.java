@@ -112,7 +112,7 @@ final class Allocation {
                 var fresh = reserved++ == EXTENTS_PER_STEP ? null : FileData.reserve(tx, holeEnd - at, new Preallocation.Wish(goal, 0, 0));
                 if (fresh == null && at == from) throw ENOSPC.failure();
                 if (fresh == null) return at;
-                tx.referData(fresh);
+                tx.referUnwritten(fresh);
                 Extents.insert(tx, inode, new Mapping(at, fresh.count(), fresh.start(), Extents.UNWRITTEN));
                 at += fresh.count();
                 goal = fresh.end();

@@ -85,7 +85,7 @@ public final class Rehearsal implements AutoCloseable {
         for (int i = 0; i < FILES; i += 8) {
             calls.rename("else", i, "else", i + 1);
             calls.forget(i + 1);
-            calls.numbered(i, i + 1);
+            calls.renumber(i, i + 1);
         }
         for (int i = 1; i < FILES; i += 8) calls.rename("else", i, "elsewhere", i);
         for (int i = 1; i < FILES; i += 8) calls.rename("elsewhere", i, "x", i);

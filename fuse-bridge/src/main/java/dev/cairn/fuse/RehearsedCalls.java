@@ -54,7 +54,7 @@ final class RehearsedCalls {
     }
 
     /// The file that was `i` is `j` from now on.
-    void numbered(int i, int j) {
+    void renumber(int i, int j) {
         for (var each : nodes) each[j] = each[i];
     }
 

@@ -7,6 +7,7 @@ import dev.cairn.block.Extent;
 import dev.cairn.filesystem.FileSystem;
 import dev.cairn.proto.RunRef;
 import dev.cairn.transaction.Errno;
+import dev.cairn.transaction.Operation;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -121,6 +122,23 @@ class DeviceFaultTest {
             long instant = volume.metadata.recording().now();
             try (var again = SimulatedVolume.after(volume.metadata.flushedOnly(instant), volume.data.flushedOnly(instant), volume.journalAt(instant))) {
                 assertThat(again.read(again.list(ROOT).get("kept"))).isEqualTo(kept);
+            }
+        }
+    }
+
+    @Test
+    void an_fsync_does_not_flush_for_blocks_that_were_only_allocated() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            volume.commit();
+            int flushes = volume.data.flushes();
+            long ino = volume.create(ROOT, "log");
+            volume.run(Operation.Hold.ALLOCATE, tx -> volume.files.fallocate(tx, ino, 0, 0, 1 << 20, volume.now()));
+            volume.write(ino, 0, "entry".repeat(100).getBytes());
+            volume.commit();
+            assertThat(volume.data.flushes()).isEqualTo(flushes);
+            long instant = volume.metadata.recording().now();
+            try (var again = SimulatedVolume.after(volume.metadata.flushedOnly(instant), volume.data.flushedOnly(instant), volume.journalAt(instant))) {
+                assertThat(again.read(ino)).startsWith("entry".repeat(100).getBytes()).hasSize(1 << 20).endsWith(new byte[1 << 19]);
             }
         }
     }

@@ -349,7 +349,7 @@ final class SimulatedVolume implements AutoCloseable {
         });
     }
 
-    private static Time now() {
+    static Time now() {
         long nanos = System.currentTimeMillis() * 1_000_000;
         return new Time(nanos / 1_000_000_000, (int) (nanos % 1_000_000_000));
     }

@@ -22,6 +22,7 @@ final class Attempt implements Tx {
     private boolean lowSeen;
     private final List<Extent> reserved = new ArrayList<>();
     private final List<Extent> referred = new ArrayList<>();
+    private final List<Extent> unwritten = new ArrayList<>();
     private final List<Extent> returned = new ArrayList<>();
     private final List<Extent> freed = new ArrayList<>();
     private final List<DataPin> pins = new ArrayList<>();
@@ -46,6 +47,7 @@ final class Attempt implements Tx {
         mount.otherNumbers.take(othersTaken);
         open.inodesDelta += inodesDelta;
         for (var extent : referred) mount.share.referData(extent);
+        for (var extent : unwritten) open.dataUnwritten.add(extent);
         for (var extent : returned) mount.share.returnData(extent);
         for (var extent : freed) open.dataFreed.add(extent);
         forget();
@@ -64,6 +66,7 @@ final class Attempt implements Tx {
         inodesDelta = 0;
         reserved.clear();
         referred.clear();
+        unwritten.clear();
         returned.clear();
         freed.clear();
         pins.clear();
@@ -211,6 +214,12 @@ final class Attempt implements Tx {
     @Override
     public void referData(Extent blocks) {
         referred.add(blocks);
+    }
+
+    @Override
+    public void referUnwritten(Extent blocks) {
+        referred.add(blocks);
+        unwritten.add(blocks);
     }
 
     @Override

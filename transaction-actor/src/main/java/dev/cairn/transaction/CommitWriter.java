@@ -49,7 +49,7 @@ final class CommitWriter {
 
     /// So many fresh data blocks a commit may carry.
     long freshBlocksMax() {
-        return RecentWrites.BYTES_MAX / data.blockBytes();
+        return data.freshBlocksMax();
     }
 
     /// @param items in key order; none only when they go inline

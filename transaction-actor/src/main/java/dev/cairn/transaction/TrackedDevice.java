@@ -4,6 +4,7 @@ import com.google.protobuf.UnsafeByteOperations;
 import dev.cairn.block.BlockDevice;
 import dev.cairn.block.DeviceException;
 import dev.cairn.block.Extent;
+import dev.cairn.block.ForwardingDevice;
 import dev.cairn.proto.DataPatch;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -21,12 +22,11 @@ import org.slf4j.LoggerFactory;
 ///
 /// What has been written is sent on its way to the medium early: a flush that has to write gigabytes of one program's stream
 /// would keep another program's fsync waiting for seconds.
-final class TrackedDevice implements BlockDevice {
+final class TrackedDevice extends ForwardingDevice {
     private static final Logger log = LoggerFactory.getLogger(TrackedDevice.class);
     /// So much is written before the device is asked to begin: a millisecond of a fast disk, for which a commit elsewhere waits.
     private static final long WRITE_BACK_BYTES = 1 << 20;
 
-    private final BlockDevice device;
     private final Executor io;
     private final AtomicLong notSentOn = new AtomicLong();
     private final AtomicBoolean sending = new AtomicBoolean();
@@ -35,7 +35,7 @@ final class TrackedDevice implements BlockDevice {
     private final RecentWrites recent;
 
     TrackedDevice(BlockDevice device, boolean carriesData, Executor io) {
-        this.device = device;
+        super(device);
         this.io = io;
         this.recent = carriesData ? new RecentWrites() : null;
     }
@@ -45,14 +45,14 @@ final class TrackedDevice implements BlockDevice {
         if (recent != null && !recent.forgets()) {
             synchronized (recent) {
                 if (recent.remembers(from.byteSize())) {
-                    device.write(byteOffset, from);
+                    super.write(byteOffset, from);
                     recent.remember(byteOffset, from);
                     if (!written.get()) written.set(true);
                     return;
                 }
             }
         }
-        device.write(byteOffset, from);
+        super.write(byteOffset, from);
         // After the write, so that a flush that began before it does not count for it.
         if (recent != null && !recent.forgets()) {
             synchronized (recent) {
@@ -64,7 +64,7 @@ final class TrackedDevice implements BlockDevice {
 
     @Override
     public void writeFresh(long byteOffset, MemorySegment from) throws DeviceException {
-        device.writeFresh(byteOffset, from);
+        super.writeFresh(byteOffset, from);
         written(from.byteSize());
     }
 
@@ -78,12 +78,17 @@ final class TrackedDevice implements BlockDevice {
 
     private void sendOn() {
         try {
-            device.startWriteBack();
+            startWriteBack();
         } catch (DeviceException e) {
             log.warn("what was written could not be sent on its way to the medium; the next commit's flush will tell what became of it", e);
         } finally {
             sending.set(false);
         }
+    }
+
+    /// So many fresh blocks a commit may carry.
+    long freshBlocksMax() {
+        return recent == null ? 0 : RecentWrites.BYTES_MAX / blockBytes();
     }
 
     /// Whether a commit that ended now would have something to carry instead of a flush.
@@ -100,7 +105,7 @@ final class TrackedDevice implements BlockDevice {
     /// and went between two commits is neither carried nor flushed. They may bring along what a later transaction has
     /// overwritten in place meanwhile: it was on the device as well.
     ///
-    /// @param fresh the blocks that the commit is the first to refer to, all of them written; null when there are too many
+    /// @param fresh the blocks that the commit is the first to refer to and that were written; null when there are too many
     List<DataPatch> takeRecent(List<Extent> fresh) {
         if (recent == null || fresh == null) return null;
         List<DataPatch> taken;
@@ -122,9 +127,9 @@ final class TrackedDevice implements BlockDevice {
 
     private DataPatch readBack(Extent extent) throws DeviceException {
         try (var arena = Arena.ofConfined()) {
-            var bytes = arena.allocate(extent.count() * device.blockBytes(), device.blockBytes());
-            long at = extent.start() * device.blockBytes();
-            device.read(at, bytes);
+            var bytes = arena.allocate(extent.count() * blockBytes(), blockBytes());
+            long at = extent.start() * blockBytes();
+            read(at, bytes);
             return DataPatch.newBuilder().setByteOffset(at)
                     .setBytes(UnsafeByteOperations.unsafeWrap(bytes.toArray(ValueLayout.JAVA_BYTE))).build();
         }
@@ -133,7 +138,7 @@ final class TrackedDevice implements BlockDevice {
     private long bytes(List<Extent> extents) {
         long blocks = 0;
         for (var extent : extents) blocks += extent.count();
-        return blocks * device.blockBytes();
+        return blocks * blockBytes();
     }
 
     /// @return whether everything written before is durable now; false when nothing was written since the last flush
@@ -151,40 +156,6 @@ final class TrackedDevice implements BlockDevice {
             }
         }
         notSentOn.set(0);
-        device.flush();
+        super.flush();
     }
-
-    @Override
-    public void read(long byteOffset, MemorySegment into) throws DeviceException {
-        device.read(byteOffset, into);
-    }
-
-    @Override
-    public boolean readWithoutWaiting(long byteOffset, MemorySegment into) throws DeviceException {
-        return device.readWithoutWaiting(byteOffset, into);
-    }
-
-    @Override
-    public void discard(Extent blocks) throws DeviceException {
-        device.discard(blocks);
-    }
-
-    @Override
-    public String name() {
-        return device.name();
-    }
-
-    @Override
-    public int blockBytes() {
-        return device.blockBytes();
-    }
-
-    @Override
-    public long blocks() {
-        return device.blocks();
-    }
-
-    /// The device belongs to whoever opened it.
-    @Override
-    public void close() {}
 }

@@ -15,6 +15,8 @@ final class Transaction {
     /// Filled when the transaction is frozen.
     List<Extent> dataReferred = List.of();
     final ExtentSet dataFreed = new ExtentSet();
+    /// Of those referred to, the ones that were allocated beforehand. What is written to them later is written in place.
+    final ExtentSet dataUnwritten = new ExtentSet();
     /// Blocks of the share that the commit gives back to the server; filled when the transaction is frozen.
     List<Extent> dataReturned = List.of();
     final DataPins pins = new DataPins();
@@ -31,25 +33,21 @@ final class Transaction {
         return !items.isEmpty() || !dataFreed.isEmpty();
     }
 
-    /// The data blocks that this transaction, frozen, is the first to refer to and has not freed again; null when there are
-    /// more than `blocksMax`.
+    /// The data blocks that this transaction, frozen, is the first to refer to, that were written, and that it has not freed
+    /// again; null when there are more than `blocksMax`.
     List<Extent> freshBlocks(long blocksMax) {
-        long atLeast = -dataFreed.blocks();
+        long atLeast = -dataFreed.blocks() - dataUnwritten.blocks();
         for (var extent : dataReferred) atLeast += extent.count();
         if (atLeast > blocksMax) return null;
         var fresh = new ArrayList<Extent>();
         long blocks = 0;
-        for (var extent : dataReferred) {
-            long at = extent.start();
-            for (var freed : dataFreed.within(extent.start(), extent.end(), Integer.MAX_VALUE)) {
-                if (at < freed.start()) fresh.add(new Extent(at, freed.start() - at));
-                blocks += freed.start() - at;
-                at = freed.end();
-            }
-            if (at < extent.end()) fresh.add(new Extent(at, extent.end() - at));
-            blocks += extent.end() - at;
-            if (blocks > blocksMax) return null;
-        }
+        for (var referred : dataReferred)
+            for (var kept : dataFreed.outside(referred))
+                for (var written : dataUnwritten.outside(kept)) {
+                    blocks += written.count();
+                    if (blocks > blocksMax) return null;
+                    fresh.add(written);
+                }
         return fresh;
     }
 

@@ -82,6 +82,11 @@ public interface Tx {
     /// Reserved blocks are referred to by items of this transaction from now on.
     void referData(Extent reserved);
 
+    /// The same for blocks that nobody has written: the items say so.
+    default void referUnwritten(Extent reserved) {
+        referData(reserved);
+    }
+
     /// Reserved blocks were not needed.
     void returnData(Extent reserved);
 

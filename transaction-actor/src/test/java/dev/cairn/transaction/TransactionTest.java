@@ -13,9 +13,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 class TransactionTest {
     @Property
-    void fresh_blocks_are_those_referred_to_and_not_freed(
+    void fresh_blocks_are_those_referred_to_written_and_not_freed(
             @ForAll @Size(max = 60) List<@IntRange(min = 1, max = 200) Integer> referred,
-            @ForAll @Size(max = 60) List<@IntRange(min = 1, max = 200) Integer> freed, @ForAll @IntRange(max = 70) int most) {
+            @ForAll @Size(max = 60) List<@IntRange(min = 1, max = 200) Integer> freed,
+            @ForAll @Size(max = 60) List<@IntRange(min = 1, max = 200) Integer> unwritten, @ForAll @IntRange(max = 70) int most) {
         var transaction = new Transaction(1);
         var referredSet = new ExtentSet();
         var fresh = new BitSet();
@@ -26,6 +27,10 @@ class TransactionTest {
         transaction.dataReferred = referredSet.toList();
         for (int block : freed) {
             if (!transaction.dataFreed.contains(block, 1)) transaction.dataFreed.add(block, 1);
+            fresh.clear(block);
+        }
+        for (int block : unwritten) {
+            if (!transaction.dataUnwritten.contains(block, 1)) transaction.dataUnwritten.add(block, 1);
             fresh.clear(block);
         }
         var found = transaction.freshBlocks(most);
