@@ -310,6 +310,12 @@ public final class FileSystem {
         return Orphans.deleteStep(tx, ino, from);
     }
 
+    /// Frees inodes without names, as [#deleteOrphanStep], but in one operation; only those that consist of few items.
+    /// @return the others, which were left as they are; empty when there are none
+    public long[] deleteSmallOrphans(Tx tx, long[] inos) {
+        return Orphans.deleteSmall(tx, inos);
+    }
+
     @FunctionalInterface
     public interface InodeSink {
         /// @return false when there is no room for it

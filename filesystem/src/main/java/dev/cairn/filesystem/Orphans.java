@@ -2,12 +2,16 @@ package dev.cairn.filesystem;
 
 import dev.cairn.transaction.LockMode;
 import dev.cairn.transaction.Tx;
+import java.util.Arrays;
 
 /// Inodes without names, from the last unlink (or from birth: O_TMPFILE) until their last user has gone. The orphan item is put and deleted in the
 /// same transactions that take the last name and delete the inode, so whoever mounts after a crash finds every one.
 final class Orphans {
     /// Xattr items deleted by one operation.
     private static final int ITEMS_PER_STEP = 1000;
+    /// An inode with more extents, or more xattrs, is not deleted together with others.
+    private static final int SMALL_MAX = 4;
+    private static final long[] NONE = {};
 
     static long next(Tx tx, long after) {
         tx.lockOrphans(LockMode.READ);
@@ -19,7 +23,27 @@ final class Orphans {
     static long deleteStep(Tx tx, long ino, long from) {
         tx.lockInode(ino, LockMode.WRITE);
         var inode = Inodes.loadOrNull(tx, ino);
-        if (inode == null || inode.nlink > 0) return FileSystem.STEPS_DONE;
+        return inode == null || inode.nlink > 0 ? FileSystem.STEPS_DONE : deleteStep(tx, inode, from);
+    }
+
+    /// @return those that were left as they are, because each takes an operation of its own, or several
+    static long[] deleteSmall(Tx tx, long[] inos) {
+        var left = NONE;
+        for (long ino : inos) {
+            tx.lockInode(ino, LockMode.WRITE);
+            var inode = Inodes.loadOrNull(tx, ino);
+            if (inode == null || inode.nlink > 0) continue;
+            if (inode.extents <= SMALL_MAX && inode.xattrs <= SMALL_MAX) {
+                deleteStep(tx, inode, 0);
+                continue;
+            }
+            left = Arrays.copyOf(left, left.length + 1);
+            left[left.length - 1] = ino;
+        }
+        return left;
+    }
+
+    private static long deleteStep(Tx tx, Inode inode, long from) {
         if (inode.isRegular()) {
             long done = Extents.free(tx, inode, from, Extents.BLOCKS_MAX, Attributes.EXTENTS_PER_STEP);
             boolean all = done == Extents.BLOCKS_MAX;
@@ -28,11 +52,11 @@ final class Orphans {
                 return all ? 0 : done;
             }
         }
-        if (inode.xattrs > 0 && Xattrs.deleteItems(tx, ino, ITEMS_PER_STEP) == ITEMS_PER_STEP) {
+        if (inode.xattrs > 0 && Xattrs.deleteItems(tx, inode.ino, ITEMS_PER_STEP) == ITEMS_PER_STEP) {
             storeHalf(tx, inode);
             return from;
         }
-        if (inode.isSymlink()) tx.delete(Keys.symlink(ino));
+        if (inode.isSymlink()) tx.delete(Keys.symlink(inode.ino));
         Inodes.remove(tx, inode);
         return FileSystem.STEPS_DONE;
     }

@@ -345,6 +345,10 @@ class DifferentialTest {
     }
 
     private void deleteOrphans() {
+        if (random.nextBoolean()) {
+            long[] some = orphans.stream().filter(_ -> random.nextInt(3) > 0).mapToLong(node -> node.ino).toArray();
+            volume.calling(tx -> fs.deleteSmallOrphans(tx, some));
+        }
         for (long ino = 0; (ino = next(ino)) != 0; ) {
             long orphan = ino;
             for (long from = 0; from != FileSystem.STEPS_DONE; ) {

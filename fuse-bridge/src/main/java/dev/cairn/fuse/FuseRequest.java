@@ -160,7 +160,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
     }
 
     private void forget(long ino, long times) {
-        if (session.known.forget(ino, times)) session.reclaimer.deleteHere(ino);
+        if (session.known.forget(ino, times)) session.reclaimer.deleteSoon(ino);
     }
 
     // ---- after each operation

@@ -6,6 +6,8 @@ import dev.cairn.transaction.Errno;
 import dev.cairn.transaction.Operation;
 import dev.cairn.transaction.Tx;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
@@ -18,25 +20,64 @@ import org.slf4j.LoggerFactory;
 /// Nothing is lost when it stops half-way: orphans are items, and the next mount reaps them.
 final class Reclaimer {
     private static final Logger log = LoggerFactory.getLogger(Reclaimer.class);
+    /// Some 50 microseconds when they are empty, for which others' operations wait at most.
+    private static final int BATCH = 64;
+    private static final Duration GATHER = Duration.ofMillis(2);
 
     private final FileSystem fileSystem;
     private final Submitter submitter;
     private final Executor background;
     private final KnownInodes known;
     private final CompletableFuture<Void> leftOversReaped = new CompletableFuture<>();
-    private int active;                     // guarded by this, as is stopped
+    private final Executor later;
+    // All guarded by this.
+    private int active;
     private boolean stopped;
+    private final long[] gathered = new long[BATCH];
+    private int gatheredCount;
+    private boolean lookingLater;
 
     Reclaimer(FileSystem fileSystem, Submitter submitter, Executor background, KnownInodes known) {
         this.fileSystem = fileSystem;
         this.submitter = submitter;
         this.background = background;
         this.known = known;
+        later = CompletableFuture.delayedExecutor(GATHER.toNanos(), TimeUnit.NANOSECONDS, background);
     }
 
-    /// The first step is made on this thread: for the reader of a FORGET, which has nobody waiting.
-    void deleteHere(long ino) {
-        if (begin()) submitter.submit(new Deletion(ino, null));
+    /// Deletes it together with what else is forgotten within [#GATHER]: for the reader of a FORGET. The kernel sends one
+    /// after each reply to unlink and rmdir, and whoever reads it should be free again for the call that follows at once.
+    /// The thread that brings a batch's last one deletes them all.
+    void deleteSoon(long ino) {
+        long[] batch = null;
+        synchronized (this) {
+            if (stopped) return;
+            active++;
+            gathered[gatheredCount++] = ino;
+            if (gatheredCount == gathered.length) batch = takeGathered();
+            else if (!lookingLater) {
+                lookingLater = true;
+                active++;
+                later.execute(this::deleteGathered);
+            }
+        }
+        if (batch != null) submitter.submit(new Batch(batch));
+    }
+
+    private void deleteGathered() {
+        long[] batch;
+        synchronized (this) {
+            lookingLater = false;
+            batch = takeGathered();
+        }
+        if (batch.length > 0) submitter.submit(new Batch(batch));
+        end(1);
+    }
+
+    private long[] takeGathered() {
+        var batch = Arrays.copyOf(gathered, gatheredCount);
+        gatheredCount = 0;
+        return batch;
     }
 
     /// From any thread, the coordinator's included.
@@ -81,8 +122,9 @@ final class Reclaimer {
         return true;
     }
 
-    private synchronized void end() {
-        if (--active == 0) notifyAll();
+    private synchronized void end(int ended) {
+        active -= ended;
+        if (active == 0) notifyAll();
     }
 
     private synchronized boolean stopped() {
@@ -92,6 +134,10 @@ final class Reclaimer {
     private void start(Task task) {
         if (begin()) background.execute(task);
         else task.ended();
+    }
+
+    private static String nameOf(OperationKind kind) {
+        return kind.name().toLowerCase(Locale.ROOT);
     }
 
     /// Something done in steps, each an operation of its own.
@@ -115,7 +161,7 @@ final class Reclaimer {
 
         @Override
         public final String name() {
-            return kind.name().toLowerCase(java.util.Locale.ROOT);
+            return nameOf(kind);
         }
 
         @Override
@@ -149,7 +195,45 @@ final class Reclaimer {
 
         final void finish() {
             ended();
-            end();
+            end(1);
+        }
+    }
+
+    /// Small files deleted together; each of the others becomes a [Deletion].
+    private final class Batch extends Operation {
+        private final long[] inos;
+        private long[] left;
+
+        Batch(long[] inos) {
+            this.inos = inos;
+        }
+
+        @Override
+        public String name() {
+            return nameOf(OperationKind.DELETE_ORPHAN);
+        }
+
+        @Override
+        public Hold hold() {
+            return OperationKind.DELETE_ORPHAN.hold();
+        }
+
+        @Override
+        public void run(Tx tx) {
+            left = fileSystem.deleteSmallOrphans(tx, inos);
+        }
+
+        @Override
+        public void done() {
+            for (long ino : left) delete(ino);
+            end(inos.length);
+        }
+
+        /// Something is wrong with one of them, which need not keep the others.
+        @Override
+        public void failed(Errno errno) {
+            left = inos;
+            done();
         }
     }
 

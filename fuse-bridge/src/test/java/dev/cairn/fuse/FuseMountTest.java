@@ -258,6 +258,24 @@ class FuseMountTest {
     }
 
     @Test
+    void deleted_files_are_freed_together_and_large_ones_alone_and_none_is_left() throws Exception {
+        int items = volume.items();
+        Files.write(at.resolve("large"), new byte[0]);
+        try (var large = new RandomAccessFile(at.resolve("large").toFile(), "rw")) {
+            for (int i = 0; i < 10; i++) {
+                large.seek(i * 8192L);
+                large.write(1);
+            }
+        }
+        for (int i = 0; i < 300; i++) Files.write(at.resolve("small" + i), random(100, i));
+        for (int i = 0; i < 150; i++) Files.delete(at.resolve("small" + i));
+        Files.delete(at.resolve("large"));
+        for (int i = 150; i < 300; i++) Files.delete(at.resolve("small" + i));
+        await().until(() -> volume.blocksInUse() == 0 && volume.items() == items);
+        assertThat(session.awaitReclaimed(Duration.ofSeconds(10))).isTrue();
+    }
+
+    @Test
     void orphans_of_dead_mounts_are_reaped() throws Exception {
         session.stop(Duration.ofSeconds(10));
         int items = volume.items();
