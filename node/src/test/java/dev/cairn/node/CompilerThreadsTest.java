@@ -26,7 +26,7 @@ class CompilerThreadsTest {
     void the_optimising_compiler_makes_way_and_the_quick_one_does_not() throws IOException {
         int threads = CompilerThreads.makeWay();
         assertThat(threads).isPositive();
-        assertThat(policies("C2 Compiler")).hasSizeGreaterThanOrEqualTo(threads).contains("5");
+        assertThat(policies("C2 Compiler")).hasSizeGreaterThanOrEqualTo(threads).containsAnyOf("3", "5");
         assertThat(policies("C1 Compiler")).isNotEmpty().containsOnly("0");
     }
 }
