@@ -310,8 +310,8 @@ public final class FileSystem {
         return Orphans.deleteStep(tx, ino, from);
     }
 
-    /// Frees inodes without names, as [#deleteOrphanStep], but in one operation; only those that consist of few items.
-    /// @return the others, which were left as they are; empty when there are none
+    /// Frees inodes without names, as [#deleteOrphanStep], but in one operation; only those that consist of few items, ten or so.
+    /// @return the others, to be freed in steps; empty when there are none
     public long[] deleteSmallOrphans(Tx tx, long[] inos) {
         return Orphans.deleteSmall(tx, inos);
     }

@@ -9,7 +9,7 @@ import java.util.Arrays;
 final class Orphans {
     /// Xattr items deleted by one operation.
     private static final int ITEMS_PER_STEP = 1000;
-    /// An inode with more extents, or more xattrs, is not deleted together with others.
+    /// An inode with more extents is not deleted together with others.
     private static final int SMALL_MAX = 4;
     private static final long[] NONE = {};
 
@@ -26,17 +26,14 @@ final class Orphans {
         return inode == null || inode.nlink > 0 ? FileSystem.STEPS_DONE : deleteStep(tx, inode, from);
     }
 
-    /// @return those that were left as they are, because each takes an operation of its own, or several
+    /// @return those that are still there, because each takes an operation of its own, or several
     static long[] deleteSmall(Tx tx, long[] inos) {
         var left = NONE;
         for (long ino : inos) {
             tx.lockInode(ino, LockMode.WRITE);
             var inode = Inodes.loadOrNull(tx, ino);
             if (inode == null || inode.nlink > 0) continue;
-            if (inode.extents <= SMALL_MAX && inode.xattrs <= SMALL_MAX) {
-                deleteStep(tx, inode, 0);
-                continue;
-            }
+            if (inode.extents <= SMALL_MAX && inode.xattrs == 0 && deleteStep(tx, inode, 0) == FileSystem.STEPS_DONE) continue;
             left = Arrays.copyOf(left, left.length + 1);
             left[left.length - 1] = ino;
         }

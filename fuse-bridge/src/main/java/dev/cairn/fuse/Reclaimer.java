@@ -20,8 +20,10 @@ import org.slf4j.LoggerFactory;
 /// Nothing is lost when it stops half-way: orphans are items, and the next mount reaps them.
 final class Reclaimer {
     private static final Logger log = LoggerFactory.getLogger(Reclaimer.class);
-    /// Some 50 microseconds when they are empty, for which others' operations wait at most.
+    /// So many are deleted in one operation: 50 microseconds when they are empty, for which others' operations wait.
     private static final int BATCH = 64;
+    /// What is not in the cache a batch would fetch block by block, beginning again after each.
+    private static final int BATCH_ATTEMPTS_MAX = 4;
     private static final Duration GATHER = Duration.ofMillis(2);
 
     private final FileSystem fileSystem;
@@ -199,10 +201,12 @@ final class Reclaimer {
         }
     }
 
-    /// Small files deleted together; each of the others becomes a [Deletion].
+    /// Small files deleted together. Each of the others becomes a [Deletion], and each of all when too much has to be fetched:
+    /// they then do so side by side.
     private final class Batch extends Operation {
         private final long[] inos;
         private long[] left;
+        private int attempts;
 
         Batch(long[] inos) {
             this.inos = inos;
@@ -220,7 +224,7 @@ final class Reclaimer {
 
         @Override
         public void run(Tx tx) {
-            left = fileSystem.deleteSmallOrphans(tx, inos);
+            left = attempts++ < BATCH_ATTEMPTS_MAX ? fileSystem.deleteSmallOrphans(tx, inos) : inos;
         }
 
         @Override

@@ -164,6 +164,33 @@ class DeviceFaultTest {
         }
     }
 
+    /// The flush succeeds, the run beside it does not: what the journal has of the time before must not come back over it.
+    @Test
+    void what_an_earlier_commit_carried_does_not_come_back_after_a_commit_that_took_two_tries() {
+        try (var volume = SimulatedVolume.fresh(1024, 16384)) {
+            long ino = volume.create(ROOT, "file");
+            volume.write(ino, 0, new byte[100_000]);
+            volume.commit();
+            volume.write(ino, 0, "carried".getBytes());
+            volume.commit();
+            var expected = new byte[100_000];
+            Arrays.fill(expected, (byte) 'n');
+            volume.write(ino, 0, expected);
+            for (int n = 0; n < 300; n++) volume.create(ROOT, "f" + n);
+            volume.metadata.failWrites(new Extent(0, 1024));
+            assertThatThrownBy(volume::commit).isSameAs(Errno.EIO.failure());
+            Awaitility.await().until(() -> volume.mount.status().commitFailure() != null);
+            volume.metadata.heal();
+            Awaitility.await().atMost(Duration.ofSeconds(10)).until(() -> volume.mount.status().commitFailure() == null);
+            volume.commit();
+            long instant = volume.metadata.recording().now();
+            try (var again = SimulatedVolume.after(volume.metadata.flushedOnly(instant), volume.data.flushedOnly(instant), volume.journalAt(instant))) {
+                assertThat(again.list(ROOT)).hasSize(301);
+                assertThat(new String(again.read(ino), 0, 10)).isEqualTo("nnnnnnnnnn");
+            }
+        }
+    }
+
     @Test
     void small_file_data_is_safe_in_the_journal_when_a_later_flush_loses_it() {
         try (var volume = SimulatedVolume.fresh(1024, 16384)) {

@@ -26,7 +26,7 @@ final class CommitWriter {
     /// What came of it. Exactly one of `error` and success; `run` is null when the transaction has no items.
     ///
     /// @param data        what the commit has to carry of the file data, since it was not flushed
-    /// @param dataFlushed everything written to the data device before is durable
+    /// @param dataFlushed everything written to the data device before is durable, but for `data`
     record Written(RunRef run, List<DataPatch> data, boolean dataFlushed, Exception error, boolean dataLost) {
         static Written failed(Throwable error, boolean dataLost) {
             return new Written(null, List.of(), false, cause(error), dataLost);
@@ -38,6 +38,9 @@ final class CommitWriter {
     private final BlockDevice metadata;
     private final TrackedDevice data;
     private final Executor io;
+    /// A try has flushed the data and failed all the same. What that flush has ended must not be written again, so the try that
+    /// succeeds says it. Tries come one after the other.
+    private volatile boolean flushedInVain;
 
     CommitWriter(long fsid, long rid, BlockDevice metadata, TrackedDevice data, Executor io) {
         this.fsid = fsid;
@@ -54,11 +57,12 @@ final class CommitWriter {
 
     /// @param items in key order; none only when they go inline
     /// @param space blocks for the run, enough by [RunWriter#blocksNeededAtMost]; null: encode the items inline
-    /// @param fresh the data blocks that the transaction is the first to refer to; null when there are too many to be carried
+    /// @param fresh the data blocks that the transaction is the first to refer to and that were written; null when there are too
+    ///              many to be carried
     /// @param then  called once, on an I/O thread
     void write(long transactionSeq, Iterable<Item> items, List<Extent> space, List<Extent> fresh, Consumer<Written> then) {
         if (space == null || data.carries(fresh)) {
-            io.execute(() -> then.accept(written(transactionSeq, items, space, fresh)));
+            io.execute(() -> then.accept(told(written(transactionSeq, items, space, fresh))));
             return;
         }
         var dataFlushed = CompletableFuture.supplyAsync(this::flushData, io);
@@ -66,10 +70,21 @@ final class CommitWriter {
                 () -> run(transactionSeq, items, space), io);
         dataFlushed.handle((flushed, dataError) -> dataError == null ? new Written(null, List.of(), flushed, null, false)
                 : Written.failed(dataError, true)).thenCombine(runWritten.handle((run, error) -> error == null
-                        ? new Written(run, List.of(), false, null, false) : Written.failed(error, false)),
-                (data, run) -> data.error() != null ? data : run.error() != null ? run
-                        : new Written(run.run(), List.of(), data.dataFlushed(), null, false))
-                .thenAccept(then);
+                        ? new Written(run, List.of(), false, null, false) : Written.failed(error, false)), this::both)
+                .thenAccept(outcome -> then.accept(told(outcome)));
+    }
+
+    private Written both(Written data, Written run) {
+        if (data.error() != null) return data;
+        if (run.error() == null) return new Written(run.run(), List.of(), data.dataFlushed(), null, false);
+        if (data.dataFlushed()) flushedInVain = true;
+        return run;
+    }
+
+    private Written told(Written outcome) {
+        if (outcome.error() != null || !flushedInVain) return outcome;
+        flushedInVain = false;
+        return new Written(outcome.run(), outcome.data(), true, null, false);
     }
 
     private static Exception cause(Throwable error) {

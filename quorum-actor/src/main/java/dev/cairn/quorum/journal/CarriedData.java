@@ -16,7 +16,8 @@ import java.util.List;
 /// * A block that the file still has gets what it held at its last fsync. A later overwrite in place that was not fsynced
 ///   may be lost, as without the journal.
 /// * A block that has been given to another file since: that file's own commit either carried its data, and comes later in
-///   this order, or flushed, and ended the list. If it has not been committed, nobody refers to the block.
+///   this order, or flushed, and ended the list. Or it only allocated the block, which then reads as zeros whatever it holds,
+///   until a commit that carries or flushes what is written to all of it. If nothing has been committed, nobody refers to it.
 ///
 /// With several mounts neither would hold: one's flush may have begun before the other's data was written, so it ends nothing
 /// of the other's, and a block that changed hands would get back what its former owner had there. So while there are several
