@@ -113,7 +113,7 @@ final class Reclaimer {
         return true;
     }
 
-    /// No step begins after this one returns; the one being made may still end.
+    /// Nothing more is taken on after this one returns; a step that is due already may still be made.
     synchronized void stop() {
         stopped = true;
     }

@@ -22,11 +22,17 @@ class CompilerThreadsTest {
         return policies;
     }
 
+    /// Since Linux 6.12.
+    private static boolean longSlices() {
+        var version = System.getProperty("os.version").split("\\D+");
+        return Integer.parseInt(version[0]) * 100 + Integer.parseInt(version[1]) >= 612;
+    }
+
     @Test
     void the_optimising_compiler_makes_way_and_the_quick_one_does_not() throws IOException {
         int threads = CompilerThreads.makeWay();
         assertThat(threads).isPositive();
-        assertThat(policies("C2 Compiler")).hasSizeGreaterThanOrEqualTo(threads).containsAnyOf("3", "5");
+        assertThat(policies("C2 Compiler")).hasSizeGreaterThanOrEqualTo(threads).contains(longSlices() ? "3" : "5");
         assertThat(policies("C1 Compiler")).isNotEmpty().containsOnly("0");
     }
 }
