@@ -1,6 +1,7 @@
 package dev.cairn.fuse;
 
 import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
@@ -8,6 +9,7 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.DoubleSupplier;
 
 /// What an operator sees of the bridge. Recording allocates nothing.
 final class FuseMetrics {
@@ -23,6 +25,7 @@ final class FuseMetrics {
     /// By opcode; made when an opcode is first seen, so that what never happens fills no page of metrics.
     private final AtomicReferenceArray<Timer> timers = new AtomicReferenceArray<>(FuseProtocol.OPCODES);
     private final LongAdder started = new LongAdder(), ended = new LongAdder();
+    private FunctionCounter prompt;
     private final Counter bytesRead, bytesWritten, malformed, failures;
 
     /// @param mount the mount point: a node may have several
@@ -51,6 +54,13 @@ final class FuseMetrics {
         registry.remove(inFlight);
         registry.remove(knownInodes);
         registry.remove(transport);
+        if (prompt != null) registry.remove(prompt);
+    }
+
+    /// @param seconds for which the kernel has been asked to have CPUs wake promptly
+    void promptFor(DoubleSupplier seconds) {
+        prompt = FunctionCounter.builder("cairn_fuse_prompt_cpus_seconds", seconds, DoubleSupplier::getAsDouble).tag("mount", mount)
+                .description("Time for which CPUs were asked to wake promptly, since requests came in a stream").register(registry);
     }
 
     /// Requests that have come since the session began.

@@ -42,8 +42,9 @@ public final class FuseSession {
     /// @param ioThreads threads for file data that has to wait for the disk
     /// @param fsid     of the volume, and `rid` of the mount: for StatVolume
     /// @param transport how requests travel
-    public record Settings(Path directory, MountOptions mount, CachePolicy cache, Transport transport, int readers,
-            int ioThreads, long fsid, long rid) {
+    /// @param cpuLatency what is asked of the kernel while they come in a stream
+    public record Settings(Path directory, MountOptions mount, CachePolicy cache, Transport transport,
+            CpuLatency cpuLatency, int readers, int ioThreads, long fsid, long rid) {
         public Settings {
             if (readers < 1 || ioThreads < 1)
                 throw new IllegalArgumentException("%d readers, %d I/O threads".formatted(readers, ioThreads));
@@ -51,12 +52,16 @@ public final class FuseSession {
 
         public static Settings of(Path directory, String source, long fsid, long rid) {
             int cores = Runtime.getRuntime().availableProcessors();
-            return new Settings(directory, MountOptions.of(source), CachePolicy.singleMount(), Transport.DEFAULT,
+            return new Settings(directory, MountOptions.of(source), CachePolicy.singleMount(), Transport.DEFAULT, CpuLatency.AUTO,
                     Math.max(2, cores), Math.max(4, 2 * cores), fsid, rid);
         }
 
         public Settings transport(Transport to) {
-            return new Settings(directory, mount, cache, to, readers, ioThreads, fsid, rid);
+            return new Settings(directory, mount, cache, to, cpuLatency, readers, ioThreads, fsid, rid);
+        }
+
+        public Settings cpuLatency(CpuLatency to) {
+            return new Settings(directory, mount, cache, transport, to, readers, ioThreads, fsid, rid);
         }
     }
 
@@ -97,6 +102,8 @@ public final class FuseSession {
     private final AtomicInteger readersLeft;
     /// Null beside rings, which have their CPUs.
     private final ReaderPlaces places;
+    /// Null when nothing is asked.
+    private final PromptCpus promptCpus;
     private final List<DeviceReader> readers = new ArrayList<>();
     private final Away away = new Away();
     private volatile End end = End.UNMOUNTED;
@@ -185,13 +192,25 @@ public final class FuseSession {
         var ioThreads = new AtomicInteger();
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()
                 .name("cairn-fuse-io-" + ioThreads.getAndIncrement()).unstarted(task));
+        promptCpus = promptCpus(settings.cpuLatency());
         reclaimer = new Reclaimer(fileSystem, submitter, background, known);
+    }
+
+    private PromptCpus promptCpus(CpuLatency latency) {
+        var micros = latency.chosen();
+        if (micros.isEmpty()) return null;
+        log.info("{}: while requests come in a stream, CPUs are asked to wake within {} us (cpu-latency {})", mount.point(),
+                micros.getAsInt(), latency.label());
+        var prompt = new PromptCpus(micros.getAsInt(), Path.of("/").resolve(CpuLatency.DEVICE), metrics::requests);
+        metrics.promptFor(prompt::heldSeconds);
+        return prompt;
     }
 
     private void serve() throws IOException {
         for (int i = 0; i < readers.size(); i++)
             Thread.ofPlatform().daemon().name("cairn-fuse-reader-" + i).start(readers.get(i));
         if (places != null) Thread.ofPlatform().daemon().name("cairn-fuse-places").start(places);
+        if (promptCpus != null) Thread.ofPlatform().daemon().name("cairn-fuse-cpus").start(promptCpus);
         try {
             if (rings != null) rings.serve(this);
         } catch (IOException e) {
@@ -294,6 +313,11 @@ public final class FuseSession {
         request.close();
     }
 
+    void requestCame() {
+        metrics.started();
+        if (promptCpus != null) promptCpus.requestCame();
+    }
+
     void wentAway() {
         away.went();
     }
@@ -367,6 +391,7 @@ public final class FuseSession {
 
     private void drain() {
         if (places != null) places.stop();
+        if (promptCpus != null) promptCpus.stop();
         try {
             // Unless the mount itself has gone, whoever uses it would wait for ever.
             if (end != End.UNMOUNTED) mount.abort();

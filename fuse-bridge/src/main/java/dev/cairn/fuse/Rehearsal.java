@@ -44,7 +44,7 @@ public final class Rehearsal implements AutoCloseable {
         var kernel = new StandInKernel(CLIENTS);
         try {
             var settings = new FuseSession.Settings(kernel.mount().point(), MountOptions.of("rehearsal"), CachePolicy.singleMount(),
-                    Transport.DEV_FUSE, CLIENTS, IO_THREADS, fsid, rid);
+                    Transport.DEV_FUSE, CpuLatency.OFF, CLIENTS, IO_THREADS, fsid, rid);
             var session = FuseSession.on(kernel.mount(), null, settings, fileSystem, dataIo, submitter, meters, _ -> {});
             kernel.greeted();
             return new Rehearsal(kernel, session, new RehearsedCalls(kernel, FILES, pace));

@@ -123,6 +123,26 @@ class FuseMountTest {
     }
 
     @Test
+    void while_requests_come_in_a_stream_cpus_are_asked_to_wake_promptly() throws Exception {
+        var device = Path.of("/").resolve(CpuLatency.DEVICE);
+        assumeTrue(Files.isWritable(device), "needs " + device);
+        var settings = session.settings;
+        session.stop(Duration.ofSeconds(20));
+        session = start(settings.cpuLatency(CpuLatency.of("100us")));
+        assertThat(PromptCpusTest.isOpen(device)).isFalse();
+        await().until(() -> {
+            for (int i = 0; i < 100; i++) Files.delete(Files.createFile(at.resolve("file" + i)));
+            return PromptCpusTest.isOpen(device);
+        });
+        await().until(() -> !PromptCpusTest.isOpen(device));
+        assertThat(registry.get("cairn_fuse_prompt_cpus_seconds").functionCounter().count()).isBetween(0.04, 60.0);
+
+        Files.createFile(at.resolve("one"));
+        session.stop(Duration.ofSeconds(20));
+        assertThat(registry.find("cairn_fuse_prompt_cpus_seconds").functionCounter()).isNull();
+    }
+
+    @Test
     void attributes_are_kept() throws Exception {
         var file = Files.createFile(at.resolve("file"));
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r-x--x"));

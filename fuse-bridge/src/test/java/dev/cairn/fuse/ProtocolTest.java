@@ -40,7 +40,7 @@ final class ProtocolTest {
         buffer.set(U32, IN_HEADER_BYTES + INIT_IN_MINOR, 45);
         buffer.set(U32, IN_HEADER_BYTES + INIT_IN_FLAGS, -1);
         send(INIT, 0, 64);
-        var settings = new FuseSession.Settings(Path.of("/nowhere"), MountOptions.of("test"), CachePolicy.singleMount(), Transport.DEV_FUSE, 1, 2,
+        var settings = new FuseSession.Settings(Path.of("/nowhere"), MountOptions.of("test"), CachePolicy.singleMount(), Transport.DEV_FUSE, CpuLatency.OFF, 1, 2,
                 1, 2);
         session = FuseSession.on(new FuseMount(Path.of("/nowhere"), pair[1], null), null, settings, volume.fileSystem, volume.dataIo,
                 volume, new SimpleMeterRegistry(), end -> {});

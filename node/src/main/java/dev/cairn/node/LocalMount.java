@@ -94,7 +94,7 @@ final class LocalMount {
             await(committed, REGISTERED_WITHIN, () -> "the volume cannot be written");
             var made = new CompletableFuture<LocalMount>();
             var settings = new FuseSession.Settings(mount.dir(), mountOptions(mount, source),
-                    CachePolicy.singleMount(), mount.transport(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
+                    CachePolicy.singleMount(), mount.transport(), mount.cpuLatency(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
             var session = FuseSession.start(settings, fileSystem, new DataIo(client.data()), submitter(client), meters,
                     _ -> made.thenAccept(self -> self.sessionEnded(onEnd)));
             var self = new LocalMount(mount, client, session, meters, before);

@@ -6,6 +6,7 @@ import com.typesafe.config.ConfigFactory;
 import com.typesafe.config.ConfigObject;
 import com.typesafe.config.ConfigValue;
 import dev.cairn.filesystem.Preallocation;
+import dev.cairn.fuse.CpuLatency;
 import dev.cairn.fuse.Transport;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -67,26 +68,27 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
     /// @param acl        POSIX ACLs count and can be set; otherwise modes alone
     /// @param parallelDirectWrites threads may write one file directly at the same time; opening a file is a message then
     /// @param transport  how requests travel between kernel and node
+    /// @param cpuLatency how soon idle CPUs are to wake while requests come in a stream
     /// @param preallocation room on the data device for files that grow
     /// @param flags      what mount(8) calls file system independent options
     public record Mount(Path dir, boolean readOnly, boolean allowOther, boolean acl, boolean parallelDirectWrites, Transport transport,
-                        Preallocation preallocation, Set<MountFlag> flags) {
+                        CpuLatency cpuLatency, Preallocation preallocation, Set<MountFlag> flags) {
         public Mount {
             absolute(dir, "mounts.dir");
             flags = Set.copyOf(flags);
         }
 
         public Mount(Path dir, boolean readOnly, boolean allowOther) {
-            this(dir, readOnly, allowOther, true, false, Transport.DEFAULT, Preallocation.DEFAULT, Set.of());
+            this(dir, readOnly, allowOther, true, false, Transport.DEFAULT, CpuLatency.AUTO, Preallocation.DEFAULT, Set.of());
         }
 
         /// Another mount with the same options.
         public Mount at(Path other) {
-            return new Mount(other, readOnly, allowOther, acl, parallelDirectWrites, transport, preallocation, flags);
+            return new Mount(other, readOnly, allowOther, acl, parallelDirectWrites, transport, cpuLatency, preallocation, flags);
         }
 
         public Mount over(Transport other) {
-            return new Mount(dir, readOnly, allowOther, acl, parallelDirectWrites, other, preallocation, flags);
+            return new Mount(dir, readOnly, allowOther, acl, parallelDirectWrites, other, cpuLatency, preallocation, flags);
         }
     }
 
@@ -163,10 +165,10 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
         var mounts = new ArrayList<Mount>();
         if (cairn.hasPath("mounts")) {
             for (var mount : cairn.getConfigList("mounts")) {
-                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl", "transport", "flags",
+                only(mount.root(), "cairn.mounts.", Set.of("dir", "read-only", "allow-other", "acl", "transport", "cpu-latency", "flags",
                         "data-prealloc-blocks", "data-prealloc-contig-only", "parallel-direct-writes"));
                 mounts.add(new Mount(path(mount, "dir"), flag(mount, "read-only", false), flag(mount, "allow-other", ROOT),
-                        flag(mount, "acl", true), flag(mount, "parallel-direct-writes", false), transport(mount), preallocation(mount), mountFlags(mount)));
+                        flag(mount, "acl", true), flag(mount, "parallel-direct-writes", false), transport(mount), cpuLatency(mount), preallocation(mount), mountFlags(mount)));
             }
         }
         return new NodeConfig(
@@ -202,6 +204,14 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
     private static Transport transport(Config mount) {
         try {
             return mount.hasPath("transport") ? Transport.of(mount.getString("transport")) : Transport.DEFAULT;
+        } catch (IllegalArgumentException e) {
+            throw new Invalid("cairn.mounts." + e.getMessage());
+        }
+    }
+
+    private static CpuLatency cpuLatency(Config mount) {
+        try {
+            return mount.hasPath("cpu-latency") ? CpuLatency.of(mount.getString("cpu-latency")) : CpuLatency.AUTO;
         } catch (IllegalArgumentException e) {
             throw new Invalid("cairn.mounts." + e.getMessage());
         }
@@ -262,6 +272,7 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
                     .append(", allow-other = ").append(mount.allowOther).append(", acl = ").append(mount.acl)
                     .append(", parallel-direct-writes = ").append(mount.parallelDirectWrites)
                     .append(", transport = ").append(mount.transport.label())
+                    .append(", cpu-latency = ").append(mount.cpuLatency.label())
                     .append(", data-prealloc-blocks = ").append(mount.preallocation.blocks())
                     .append(", data-prealloc-contig-only = ").append(mount.preallocation.contigOnly())
                     .append(", flags = ").append(mount.flags.stream().map(MountFlag::text).sorted().toList()).append(" }\n  ");

@@ -38,7 +38,7 @@ class NodeConfigTest {
     @Test
     void what_is_written_reads_back() {
         var config = read("cairn { state = \"/s p\", slot = 3, volume { meta = /m, data = /d }, http { address = \"::1\", port = 9 },"
-                + "mounts = [ { dir = \"/mnt/\\\"x\\\"\", read-only = true, allow-other = false, acl = false, transport = io-uring } ], stop-when-unmounted = true, cache.items = 300M, log.level = warn }");
+                + "mounts = [ { dir = \"/mnt/\\\"x\\\"\", read-only = true, allow-other = false, acl = false, transport = io-uring, cpu-latency = 20us } ], stop-when-unmounted = true, cache.items = 300M, log.level = warn }");
         assertThat(read(config.toHocon())).isEqualTo(config);
     }
 

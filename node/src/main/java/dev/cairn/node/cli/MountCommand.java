@@ -33,6 +33,9 @@ import picocli.CommandLine.Parameters;
             "  log=LEVEL             error, warn, info, debug or trace; default: info",
             "  transport=KIND        auto, dev-fuse or io-uring: how requests travel between",
             "                        the kernel and the node; default: auto",
+            "  cpu_latency=HOW       auto, off or microseconds (20us): how soon idle CPUs",
+            "                        are to wake while requests come in a stream; auto: at",
+            "                        once on small virtual machines that would halt",
             "  ro, rw                refuse changes, or not; default: rw",
             "  allow_other, noallow_other",
             "                        other users may use the mount, or not; root's",
@@ -89,7 +92,7 @@ final class MountCommand extends Cairn.Subcommand {
         if (state.nodeAlive()) throw new CommandFailure("a node runs with the state in " + state.dir() + " already: 'cairn status --state " + state.dir() + "' says what it does");
         var config = new NodeConfig(state.dir(), parsed.slot(), volume,
                 List.of(new NodeConfig.Mount(dir, parsed.readOnly(), parsed.allowOther(), parsed.acl(), parsed.parallelDirectWrites(), parsed.transport(),
-                        parsed.preallocation(), parsed.flags())), parsed.http(), true,
+                        parsed.cpuLatency(), parsed.preallocation(), parsed.flags())), parsed.http(), true,
                 parsed.cacheBytes(), parsed.logLevel());
         var fresh = state.dir().resolve("node.conf.new");
         Files.writeString(fresh, config.toHocon());

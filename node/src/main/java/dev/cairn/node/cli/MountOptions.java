@@ -1,6 +1,7 @@
 package dev.cairn.node.cli;
 
 import dev.cairn.filesystem.Preallocation;
+import dev.cairn.fuse.CpuLatency;
 import dev.cairn.fuse.Transport;
 import dev.cairn.node.Bytes;
 import dev.cairn.node.NodeConfig;
@@ -21,9 +22,9 @@ import java.util.stream.Collectors;
 /// @param slot  empty: none, a mount that is no member of the quorum
 /// @param state empty: a directory named by the volume's fsid
 record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> state, NodeConfig.Http http, boolean readOnly,
-                    boolean allowOther, boolean acl, boolean parallelDirectWrites, Transport transport, Preallocation preallocation,
+                    boolean allowOther, boolean acl, boolean parallelDirectWrites, Transport transport, CpuLatency cpuLatency, Preallocation preallocation,
                     Set<NodeConfig.MountFlag> flags, long cacheBytes, NodeConfig.LogLevel logLevel) {
-    private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log", "transport",
+    private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log", "transport", "cpu_latency",
             "data_prealloc_blocks", "data_prealloc_contig_only");
     private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other", "acl", "noacl", "parallel_direct_writes",
             "suid", "nosuid", "dev", "nodev", "exec", "noexec", "atime", "noatime", "relatime");
@@ -51,6 +52,7 @@ record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> 
                 !given.containsKey("noacl"),
                 given.containsKey("parallel_direct_writes"),
                 given.containsKey("transport") ? Transport.of(given.get("transport")) : Transport.DEFAULT,
+                given.containsKey("cpu_latency") ? CpuLatency.of(given.get("cpu_latency")) : CpuLatency.AUTO,
                 preallocation(given.get("data_prealloc_blocks"), given.get("data_prealloc_contig_only")),
                 Arrays.stream(NodeConfig.MountFlag.values()).filter(flag -> given.containsKey(flag.text())).collect(Collectors.toUnmodifiableSet()),
                 cache(given.get("cache")),

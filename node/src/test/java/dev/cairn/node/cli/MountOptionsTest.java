@@ -3,6 +3,7 @@ package dev.cairn.node.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cairn.fuse.CpuLatency;
 import dev.cairn.fuse.Transport;
 import dev.cairn.node.NodeConfig;
 import java.nio.file.Path;
@@ -17,7 +18,7 @@ class MountOptionsTest {
 
     @Test
     void every_option_has_its_meaning() {
-        var options = parse("metadev_path=m,quorum_slot_nr=3", "state=/s,http=0.0.0.0:9100,cache=300M,log=debug,ro,noallow_other,noacl,transport=io-uring");
+        var options = parse("metadev_path=m,quorum_slot_nr=3", "state=/s,http=0.0.0.0:9100,cache=300M,log=debug,ro,noallow_other,noacl,transport=io-uring,cpu_latency=20us");
         assertThat(options.metaDevice()).isEqualTo(Path.of("/cwd/m"));
         assertThat(options.slot()).hasValue(3);
         assertThat(options.state()).contains(Path.of("/s"));
@@ -28,6 +29,7 @@ class MountOptionsTest {
         assertThat(options.allowOther()).isFalse();
         assertThat(options.acl()).isFalse();
         assertThat(options.transport()).isEqualTo(Transport.IO_URING);
+        assertThat(options.cpuLatency()).isEqualTo(CpuLatency.of("20us"));
     }
 
     @Test
@@ -37,6 +39,7 @@ class MountOptionsTest {
         assertThat(options.http()).isEqualTo(NodeConfig.Http.DEFAULT);
         assertThat(options.readOnly()).isFalse();
         assertThat(options.acl()).isTrue();
+        assertThat(options.cpuLatency()).isEqualTo(CpuLatency.AUTO);
         assertThat(parse("metadev_path=/m,quorum_slot_nr=-1,http=99").http().port()).isEqualTo(99);
     }
 
@@ -62,6 +65,7 @@ class MountOptionsTest {
         refused("metadev_path=/m,cache=big", "cache");
         refused("metadev_path=/m,log=loud", "loud");
         refused("metadev_path=/m,transport=pigeon", "dev-fuse");
+        refused("metadev_path=/m,cpu_latency=slow", "'slow'");
         refused("metadev_path=/m,ro=1", "takes no value");
         refused("metadev_path=", "wants a value");
     }

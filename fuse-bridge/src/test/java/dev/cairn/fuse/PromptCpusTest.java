@@ -1,0 +1,79 @@
+package dev.cairn.fuse;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+class PromptCpusTest {
+    @TempDir
+    Path directory;
+    private final AtomicLong requests = new AtomicLong();
+
+    static boolean isOpen(Path file) {
+        try (var fds = Files.list(Path.of("/proc/self/fd"))) {
+            return fds.anyMatch(fd -> {
+                try {
+                    return Files.readSymbolicLink(fd).equals(file);
+                } catch (IOException e) {
+                    return false;       // closed meanwhile
+                }
+            });
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private void request(PromptCpus prompt) {
+        requests.incrementAndGet();
+        prompt.requestCame();
+    }
+
+    @Test
+    void it_asks_while_a_stream_lasts_each_time_there_is_one() throws Exception {
+        var device = Files.createFile(directory.toRealPath().resolve("latency"));
+        var prompt = new PromptCpus(7, device, requests::get);
+        var thread = Thread.ofPlatform().start(prompt);
+        for (int round = 0; round < 2; round++) {
+            await().until(() -> thread.getState() == Thread.State.WAITING);      // rests, after a second from the second on
+            assertThat(isOpen(device)).isFalse();
+            await().until(() -> {
+                for (int i = 0; i < 1000; i++) request(prompt);
+                return isOpen(device);
+            });
+            await().until(() -> Files.size(device) > 0);
+            assertThat(ByteBuffer.wrap(Files.readAllBytes(device)).order(ByteOrder.nativeOrder()).getInt()).isEqualTo(7);
+            await().until(() -> !isOpen(device));
+        }
+        assertThat(prompt.heldSeconds()).isBetween(0.09, 60.0);
+        await().until(() -> {
+            for (int i = 0; i < 1000; i++) request(prompt);
+            return isOpen(device);
+        });
+        prompt.stop();
+        thread.join();
+        assertThat(isOpen(device)).isFalse();
+    }
+
+    @Test
+    void a_machine_without_the_device_goes_on_without() throws Exception {
+        var prompt = new PromptCpus(0, directory.resolve("none"), requests::get);
+        var thread = Thread.ofPlatform().start(prompt);
+        await().until(() -> {
+            for (int i = 0; i < 1000; i++) request(prompt);
+            return !thread.isAlive();
+        });
+        request(prompt);
+        prompt.stop();
+        assertThat(prompt.heldSeconds()).isZero();
+    }
+}
