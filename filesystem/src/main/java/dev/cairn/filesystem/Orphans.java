@@ -9,8 +9,8 @@ import java.util.Arrays;
 final class Orphans {
     /// Xattr items deleted by one operation.
     private static final int ITEMS_PER_STEP = 1000;
-    /// An inode with more extents is not deleted together with others.
-    private static final int SMALL_MAX = 4;
+    /// An inode with more extents, or more items of xattrs, is not deleted together with others.
+    private static final int SMALL_EXTENTS_MAX = 4, SMALL_XATTR_ITEMS_MAX = 4;
     private static final long[] NONE = {};
 
     static long next(Tx tx, long after) {
@@ -33,11 +33,17 @@ final class Orphans {
             tx.lockInode(ino, LockMode.WRITE);
             var inode = Inodes.loadOrNull(tx, ino);
             if (inode == null || inode.nlink > 0) continue;
-            if (inode.extents <= SMALL_MAX && inode.xattrs == 0 && deleteStep(tx, inode, 0) == FileSystem.STEPS_DONE) continue;
+            if (inode.extents <= SMALL_EXTENTS_MAX && fewXattrsDeleted(tx, inode) && deleteStep(tx, inode, 0) == FileSystem.STEPS_DONE) continue;
             left = Arrays.copyOf(left, left.length + 1);
             left[left.length - 1] = ino;
         }
         return left;
+    }
+
+    private static boolean fewXattrsDeleted(Tx tx, Inode inode) {
+        if (inode.xattrs > SMALL_XATTR_ITEMS_MAX || inode.xattrs > 0 && !Xattrs.deleteFew(tx, inode.ino, SMALL_XATTR_ITEMS_MAX)) return false;
+        inode.xattrs = 0;
+        return true;
     }
 
     private static long deleteStep(Tx tx, Inode inode, long from) {

@@ -18,6 +18,7 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /// Extended attributes. The bytes of one, cut into items of at most [Item#VALUE_BYTES_MAX] (part 0, 1, …):
 ///
@@ -237,11 +238,24 @@ final class Xattrs {
     /// Deletes up to `limit` items of an inode's attributes, of an inode that is being deleted.
     /// @return how many were deleted; less than `limit` when nothing is left
     static int deleteItems(Tx tx, long ino, int limit) {
+        var keys = items(tx, ino, limit);
+        keys.forEach(tx::delete);
+        return keys.size();
+    }
+
+    /// Deletes all of an inode that is about to go, unless that takes more than so many items: then none.
+    static boolean deleteFew(Tx tx, long ino, int most) {
+        var keys = items(tx, ino, most + 1);
+        if (keys.size() > most) return false;
+        keys.forEach(tx::delete);
+        return true;
+    }
+
+    private static List<Key> items(Tx tx, long ino, int limit) {
         var cursor = tx.scan(Keys.xattr(ino, 0, 0, 0), Keys.xattr(ino, -1, -1, 0xff));
         var keys = new ArrayList<Key>();
         while (keys.size() < limit && cursor.next()) keys.add(cursor.key());
-        keys.forEach(tx::delete);
-        return keys.size();
+        return keys;
     }
 
     private Xattrs() {}

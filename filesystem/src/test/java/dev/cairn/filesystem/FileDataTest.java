@@ -176,17 +176,23 @@ class FileDataTest {
 
     @Test
     void small_orphans_go_together_and_others_are_left_as_they_are() {
-        long small = file("small"), large = file("large"), tagged = file("tagged"), named = file("named"), empty = file("empty");
+        long small = file("small"), large = file("large"), tagged = file("tagged"), heavy = file("heavy"), many = file("many"), named = file("named"), empty = file("empty");
         volume.write(small, 0, of(3 * 4096, 1));
         for (int i = 0; i < 40; i++) volume.write(large, i * 8192L, of(1, 1));
-        volume.doing(tx -> fs.setxattr(tx, tagged, CallsTest.n("user.x"), new byte[10_000], 0, volume.now()));
-        for (var name : new String[] {"small", "large", "tagged", "empty"})
+        volume.doing(tx -> fs.setxattr(tx, tagged, CallsTest.n("user.x"), new byte[100], 0, volume.now()));
+        volume.doing(tx -> fs.setxattr(tx, heavy, CallsTest.n("user.x"), new byte[60_000], 0, volume.now()));
+        for (int i = 0; i < 5; i++) {
+            var name = CallsTest.n("user." + i);
+            volume.doing(tx -> fs.setxattr(tx, many, name, new byte[100], 0, volume.now()));
+        }
+        for (var name : new String[] {"small", "large", "tagged", "heavy", "many", "empty"})
             volume.doing(tx -> fs.unlink(tx, 1, CallsTest.n(name), volume.now()));
-        long[] all = {small, named, large, 5000, tagged, empty}, others = {large, tagged};
+        long[] all = {small, named, large, 5000, tagged, heavy, many, empty}, others = {large, heavy, many};
         assertArrayEquals(others, volume.calling(tx -> fs.deleteSmallOrphans(tx, all)));
         volume.doing(tx -> assertEquals(large, fs.nextOrphan(tx, 0)));
-        volume.doing(tx -> assertEquals(tagged, fs.nextOrphan(tx, large)));
-        volume.doing(tx -> assertEquals(0, fs.nextOrphan(tx, tagged)));
+        volume.doing(tx -> assertEquals(heavy, fs.nextOrphan(tx, large)));
+        volume.doing(tx -> assertEquals(many, fs.nextOrphan(tx, heavy)));
+        volume.doing(tx -> assertEquals(0, fs.nextOrphan(tx, many)));
         assertEquals(1, volume.read(large, 39 * 8192L, 1)[0]);
         assertEquals(1, volume.inode(named).nlink);
         volume.commit();
