@@ -9,7 +9,6 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.atomic.LongAdder;
-import java.util.function.DoubleSupplier;
 
 /// What an operator sees of the bridge. Recording allocates nothing.
 final class FuseMetrics {
@@ -49,7 +48,7 @@ final class FuseMetrics {
         return Counter.builder(name).tag("mount", mount).description(description).register(registry);
     }
 
-    /// The session has ended. Gauges speak of it alone; counters and timers go on with the next mount at the same place.
+    /// The session has ended. Gauges, and what is counted elsewhere, speak of it alone; counters and timers go on with the next mount at the same place.
     void close() {
         registry.remove(inFlight);
         registry.remove(knownInodes);
@@ -57,9 +56,9 @@ final class FuseMetrics {
         if (prompt != null) registry.remove(prompt);
     }
 
-    /// @param seconds for which the kernel has been asked to have CPUs wake promptly
-    void promptFor(DoubleSupplier seconds) {
-        prompt = FunctionCounter.builder("cairn_fuse_prompt_cpus_seconds", seconds, DoubleSupplier::getAsDouble).tag("mount", mount)
+    /// @param cpus held by the session: a meter lets go of what nobody else holds
+    void promptFor(PromptCpus cpus) {
+        prompt = FunctionCounter.builder("cairn_fuse_prompt_cpus_seconds", cpus, PromptCpus::heldSeconds).tag("mount", mount)
                 .description("Time for which CPUs were asked to wake promptly, since requests came in a stream").register(registry);
     }
 

@@ -202,7 +202,7 @@ public final class FuseSession {
         log.info("{}: while requests come in a stream, CPUs are asked to wake within {} us (cpu-latency {})", mount.point(),
                 micros.getAsInt(), latency.label());
         var prompt = new PromptCpus(micros.getAsInt(), Path.of("/").resolve(CpuLatency.DEVICE), metrics::requests);
-        metrics.promptFor(prompt::heldSeconds);
+        metrics.promptFor(prompt);
         return prompt;
     }
 

@@ -17,9 +17,11 @@ import org.slf4j.LoggerFactory;
 /// microseconds that was written to it. It holds for the machine, and ends with the process, however that ends.
 ///
 /// The price is power and, in a virtual machine, the host's time: with 0 µs idle CPUs poll. [RequestStream] sees to it that this
-/// is while clients wait for the next answer most of their time; polling keeps no program from a CPU.
+/// is only while requests come one upon the other; polling keeps no program from a CPU.
 final class PromptCpus implements Runnable {
     private static final Logger log = LoggerFactory.getLogger(FuseSession.class);
+
+    private static final long REST_NANOS_MAX = 1_000_000_000;
 
     private final int micros;
     private final Path device;
@@ -70,17 +72,21 @@ final class PromptCpus implements Runnable {
                 else if (!streams && held != null) release();
             }
         } catch (IOException e) {
-            log.warn("CPUs are not asked to wake promptly (cpu-latency): {}", e.toString());
+            log.warn("CPUs are not asked to wake promptly (cpu-latency) until the volume is mounted again: {}", e.toString());
         } finally {
             stopped = true;
             if (held != null) release();
         }
     }
 
-    // Whoever comes between the two looks finds it resting, or is seen by the second.
+    // Whoever is not seen after the mark has been set finds the mark, and takes it away: so it is set each time. One that does so
+    // long after it was counted has been seen already, and one on another kind of CPU may miss the mark: hence the limit.
     private void rest() {
-        resting.set(true);
-        while (!stopped && requests.getAsLong() == stream.seen()) LockSupport.park(this);
+        for (;;) {
+            resting.set(true);
+            if (stopped || requests.getAsLong() != stream.seen()) break;
+            LockSupport.parkNanos(this, REST_NANOS_MAX);
+        }
         resting.set(false);
         stream.wake(System.nanoTime(), requests.getAsLong());
     }

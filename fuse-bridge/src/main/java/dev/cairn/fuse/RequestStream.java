@@ -7,6 +7,8 @@ package dev.cairn.fuse;
 final class RequestStream {
     /// Fewer wait for disks or think between requests: then what a wake-up costs does not count.
     static final long PER_SECOND = 2_000;
+    /// So many are no stream yet, however soon they came: a command or two.
+    static final int FEW = 7;
     static final long KEEP_NANOS = 50_000_000, REST_NANOS = 1_000_000_000;
     /// The first look comes soon, so that a stream's beginning is part of it.
     static final long FIRST_LOOK_NANOS = 1_000_000, LOOK_NANOS = 10_000_000;
@@ -27,7 +29,7 @@ final class RequestStream {
     boolean look(long nowNanos, long requests) {
         long came = requests - seen, nanos = Math.max(nowNanos - lookedAt, FIRST_LOOK_NANOS);
         if (came > 0) requestAt = nowNanos;
-        if (came * 1_000_000_000 >= nanos * PER_SECOND) {
+        if (came > FEW && came * 1_000_000_000 >= nanos * PER_SECOND) {
             streaming = true;
             streamAt = nowNanos;
         } else if (nowNanos - streamAt >= KEEP_NANOS) streaming = false;

@@ -8,7 +8,9 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,27 +40,29 @@ class PromptCpusTest {
         prompt.requestCame();
     }
 
+    private void streamUntil(PromptCpus prompt, BooleanSupplier what) {
+        while (!what.getAsBoolean()) request(prompt);
+    }
+
+    private static boolean resting(Thread thread) {
+        return Arrays.stream(thread.getStackTrace()).anyMatch(frame -> frame.getMethodName().equals("rest"));
+    }
+
     @Test
     void it_asks_while_a_stream_lasts_each_time_there_is_one() throws Exception {
         var device = Files.createFile(directory.toRealPath().resolve("latency"));
         var prompt = new PromptCpus(7, device, requests::get);
         var thread = Thread.ofPlatform().start(prompt);
         for (int round = 0; round < 2; round++) {
-            await().until(() -> thread.getState() == Thread.State.WAITING);      // rests, after a second from the second on
+            await().until(() -> resting(thread));
             assertThat(isOpen(device)).isFalse();
-            await().until(() -> {
-                for (int i = 0; i < 1000; i++) request(prompt);
-                return isOpen(device);
-            });
+            streamUntil(prompt, () -> isOpen(device));
             await().until(() -> Files.size(device) > 0);
             assertThat(ByteBuffer.wrap(Files.readAllBytes(device)).order(ByteOrder.nativeOrder()).getInt()).isEqualTo(7);
             await().until(() -> !isOpen(device));
         }
         assertThat(prompt.heldSeconds()).isBetween(0.09, 60.0);
-        await().until(() -> {
-            for (int i = 0; i < 1000; i++) request(prompt);
-            return isOpen(device);
-        });
+        streamUntil(prompt, () -> isOpen(device));
         prompt.stop();
         thread.join();
         assertThat(isOpen(device)).isFalse();
@@ -68,10 +72,7 @@ class PromptCpusTest {
     void a_machine_without_the_device_goes_on_without() throws Exception {
         var prompt = new PromptCpus(0, directory.resolve("none"), requests::get);
         var thread = Thread.ofPlatform().start(prompt);
-        await().until(() -> {
-            for (int i = 0; i < 1000; i++) request(prompt);
-            return !thread.isAlive();
-        });
+        streamUntil(prompt, () -> !thread.isAlive());
         request(prompt);
         prompt.stop();
         assertThat(prompt.heldSeconds()).isZero();

@@ -22,7 +22,7 @@ class RequestStreamTest {
         stream.wake(now, requests);
         assertThat(stream.resting()).isFalse();
         assertThat(stream.pauseNanos()).isEqualTo(MILLI);
-        assertThat(look(1, 3)).isTrue();
+        assertThat(look(1, 8)).isTrue();
         assertThat(stream.pauseNanos()).isEqualTo(10 * MILLI);
         assertThat(look(10, 300)).isTrue();
         // A pause between two bursts.
@@ -37,8 +37,9 @@ class RequestStreamTest {
     @Test
     void single_requests_are_no_stream_however_soon_it_looks() {
         stream.wake(now, requests);
-        assertThat(stream.look(now + 10, requests + 1)).isFalse();
-        now += MILLI;
+        assertThat(stream.look(now + 10, requests + 7)).isFalse();
+        requests += 7;
+        assertThat(look(1, 7)).isFalse();
         for (int i = 0; i < 100; i++) assertThat(look(10, 19)).isFalse();
         assertThat(look(10, 20)).isTrue();
     }

@@ -57,11 +57,6 @@ public final class StateDirectory {
         return dir.resolve("node.log");
     }
 
-    /// The journal of a node that warms up, for as long as it does.
-    Path warmUp() {
-        return dir.resolve("warm-up");
-    }
-
     public Path journal() {
         return dir.resolve("journal");
     }

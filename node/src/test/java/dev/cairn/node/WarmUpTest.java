@@ -11,13 +11,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(120)
 class WarmUpTest {
-    @TempDir
-    Path state;
-
     private static boolean runs(String thread) {
         return Thread.getAllStackTraces().keySet().stream().anyMatch(one -> one.getName().startsWith(thread));
     }
@@ -34,21 +30,17 @@ class WarmUpTest {
         }
     }
 
-    private void awaitNothingLeft() {
+    private static void awaitNothingLeft() {
         Awaitility.await().atMost(Duration.ofSeconds(30)).untilAsserted(() -> {
             assertThat(memoryFiles()).isZero();
-            assertThat(state).isEmptyDirectory();
-            for (var thread : new String[] {"cairn-scratch", "cairn-warm-up", "cairn-fuse", "cairn-io", "cairn-merge", "cairn-discard", "cairn-soon", "slot-0@"})
+            for (var thread : new String[] {"cairn-scratch", "cairn-warm-up", "cairn-fuse", "cairn-io", "cairn-merge", "cairn-discard", "cairn-soon"})
                 assertThat(runs(thread)).as(thread).isFalse();
         });
     }
 
     @Test
     void a_day_s_work_is_done_and_leaves_nothing() throws IOException {
-        // What one that was killed has left.
-        Files.createDirectories(state.resolve("warm-up/raft"));
-        Files.writeString(state.resolve("warm-up/raft/front-0"), "no log of this one");
-        WarmUp.once(state.resolve("warm-up"));
+        WarmUp.once();
         awaitNothingLeft();
     }
 
@@ -57,7 +49,7 @@ class WarmUpTest {
         var requests = new AtomicLong();
         var end = new CompletableFuture<Void>();
         // Ever more requests, each time it looks.
-        WarmUp.start(() -> requests.addAndGet(1000), end, state.resolve("warm-up"));
+        WarmUp.start(() -> requests.addAndGet(1000), end);
         Awaitility.await().atMost(Duration.ofSeconds(30)).until(() -> stack("cairn-warm-up").contains("rest"));
         assertThat(memoryFiles()).isPositive();
         end.complete(null);
