@@ -15,6 +15,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Map;
+import java.util.regex.Pattern;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -72,6 +74,33 @@ class MountOptionsTest {
 
     private void file(String name, int mode) {
         ok(root.close(ok(root.open(at(name), O_RDWR | O_CREAT | O_EXCL, mode))));
+    }
+
+    private boolean asksForPromptCpus() throws IOException {
+        var pid = Pattern.compile("\"pid\" *: *(\\d+)").matcher(Files.readString(dir.resolve("state/running.json")));
+        assertThat(pid.find()).isTrue();
+        return TestVolume.shell("ls -l /proc/" + pid.group(1) + "/fd").out().contains("/dev/cpu_dma_latency");
+    }
+
+    /// So many calls that a node which asks has asked long before the last of them.
+    private boolean asksDuringStream() throws IOException {
+        for (int i = 0; i < 3000; i++) {
+            file("file", 0644);
+            ok(root.unlink(at("file")));
+            if (i % 500 == 499 && asksForPromptCpus()) return true;
+        }
+        return false;
+    }
+
+    @Test
+    void cpus_are_asked_to_wake_promptly_where_it_is_told_so_and_only_while_requests_come() throws IOException {
+        Assumptions.assumeTrue(Files.exists(Path.of("/dev/cpu_dma_latency")), "needs PM QoS");
+        mount(",cpu_latency=100us");
+        assertThat(asksDuringStream()).isTrue();
+        Awaitility.await().until(() -> !asksForPromptCpus());
+        umount();
+        mount(",cpu_latency=off");
+        assertThat(asksDuringStream()).isFalse();
     }
 
     /// Threads that wait for each of their direct writes; a mapping of a file that is open so; and everything else as ever.
