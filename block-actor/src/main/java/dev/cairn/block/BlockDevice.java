@@ -24,6 +24,25 @@ public interface BlockDevice extends AutoCloseable {
     /// @return false when it would wait, or cannot tell; `into` is undefined then
     boolean readWithoutWaiting(long byteOffset, MemorySegment into) throws DeviceException;
 
+    /// Whether [#readToPipe] can be of use.
+    default boolean readsToPipes() {
+        return false;
+    }
+
+    /// Whether [#readToPipe] of this stretch would hardly wait for the disk: the page cache has all of it, or nearly.
+    default boolean isCached(long byteOffset, long bytes) throws DeviceException {
+        return false;
+    }
+
+    /// Puts this stretch into a pipe as pages of the page cache, without a copy: what is written to the device before they are
+    /// taken from the pipe may be in them. Waits for the disk, and never for room in the pipe.
+    ///
+    /// @param pipe descriptor of its write end
+    /// @return false when not all of it has been put there; [#read] tells the reason
+    default boolean readToPipe(long byteOffset, long bytes, int pipe) throws DeviceException {
+        return false;
+    }
+
     void write(long byteOffset, MemorySegment from) throws DeviceException;
 
     /// As [#write], to blocks that nobody refers to yet. For those who keep account of writes: what becomes of the blocks,

@@ -141,6 +141,31 @@ final class DeviceFile implements AutoCloseable {
         }
     }
 
+    // Pages that are being read count as being there: the last one tells whether the disk is done, for it reads them in order.
+    boolean isCached(long offset, long length) throws DeviceException {
+        enter();
+        try {
+            return Libc.hasPages(fd, offset, length) == 1 && Libc.probeNoWait(fd, offset + length - 1) == 1;
+        } finally {
+            leave();
+        }
+    }
+
+    // Why it cannot be done is not told: the read that comes instead fails for the same reason.
+    boolean readToPipe(long offset, long length, int pipe) throws DeviceException {
+        enter();
+        try {
+            for (long done = 0; done < length; ) {
+                long count = Libc.spliceToPipe(fd, offset + done, pipe, length - done);
+                if (count <= 0) return false;
+                done += count;
+            }
+            return true;
+        } finally {
+            leave();
+        }
+    }
+
     void write(long offset, MemorySegment from, int blockBytes) throws DeviceException {
         long wanted = from.byteSize();
         enter();

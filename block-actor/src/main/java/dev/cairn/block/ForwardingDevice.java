@@ -3,6 +3,7 @@ package dev.cairn.block;
 import java.lang.foreign.MemorySegment;
 
 /// A device that is another one but for what a subclass changes. The other one belongs to whoever opened it, and stays open.
+/// Reads to no pipes of itself: a subclass may have its own mind about reading.
 public abstract class ForwardingDevice implements BlockDevice {
     protected final BlockDevice device;
 

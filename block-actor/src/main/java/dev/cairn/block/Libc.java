@@ -63,12 +63,14 @@ final class Libc {
         final MemorySegment errno;
         final MemorySegment iovec;
         final MemorySegment range;
+        final MemorySegment counts;
 
         Scratch() {
             var arena = Arena.ofAuto();
             errno = arena.allocate(ERRNO_LAYOUT);
             iovec = arena.allocate(16, 8);
             range = arena.allocate(16, 8);
+            counts = arena.allocate(PagesCached.COUNTS_BYTES, 8);
         }
     }
 
@@ -179,6 +181,72 @@ final class Libc {
             }
         } catch (Throwable t) {
             throw broken("ftruncate", t);
+        }
+    }
+
+    /// Bound when first asked for, as [MemoryFiles].
+    private static final class PagesCached {
+        /// struct cachestat: five counts, the first of them of pages in the cache.
+        static final int COUNTS_BYTES = 40;
+        private static final long SYS_CACHESTAT = 451;      // Linux 6.5; the same on every architecture; not in libc
+        static final MethodHandle CACHESTAT =
+                call("syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_INT, POINTER, POINTER, JAVA_INT);
+        static final int PAGE_BYTES = pageBytes();
+
+        private static int pageBytes() {
+            try {
+                return (int) call("getpagesize", JAVA_INT, -1).invokeExact(SCRATCH.get().errno);
+            } catch (Throwable t) {
+                throw broken("getpagesize", t);
+            }
+        }
+    }
+
+    /// Whether the page cache has every page of this stretch, be it that some are still being read.
+    ///
+    /// @return 1 or 0, or the negated errno; -ENOSYS before Linux 6.5
+    static int hasPages(int fd, long offset, long bytes) {
+        var scratch = SCRATCH.get();
+        scratch.range.set(ValueLayout.JAVA_LONG, 0, offset);
+        scratch.range.set(ValueLayout.JAVA_LONG, 8, bytes);
+        try {
+            long answer = (long) PagesCached.CACHESTAT.invokeExact(scratch.errno, PagesCached.SYS_CACHESTAT, fd, scratch.range,
+                    scratch.counts, 0);
+            if (answer < 0) return -errno(scratch);
+            long pages = (offset + bytes - 1) / PagesCached.PAGE_BYTES - offset / PagesCached.PAGE_BYTES + 1;
+            return scratch.counts.get(ValueLayout.JAVA_LONG, 0) >= pages ? 1 : 0;
+        } catch (Throwable t) {
+            throw broken("cachestat", t);
+        }
+    }
+
+    /// As [#preadNoWait] of one byte that nobody wants.
+    static long probeNoWait(int fd, long offset) {
+        return preadNoWait(fd, SCRATCH.get().counts, 1, offset);
+    }
+
+    /// Bound when first asked for, as [MemoryFiles].
+    private static final class Splicing {
+        static final int SPLICE_F_NONBLOCK = 2;
+        static final MethodHandle SPLICE =
+                call("splice", JAVA_LONG, -1, JAVA_INT, POINTER, JAVA_INT, POINTER, JAVA_LONG, JAVA_INT);
+    }
+
+    /// Puts pages of a file into a pipe. Waits for the disk, not for room in the pipe.
+    ///
+    /// @return bytes, fewer than asked when the pipe is full or the file ends
+    static long spliceToPipe(int fd, long offset, int pipe, long bytes) {
+        var scratch = SCRATCH.get();
+        scratch.range.set(ValueLayout.JAVA_LONG, 0, offset);
+        try {
+            while (true) {
+                long count = (long) Splicing.SPLICE.invokeExact(scratch.errno, fd, scratch.range, pipe, MemorySegment.NULL, bytes,
+                        Splicing.SPLICE_F_NONBLOCK);
+                if (count >= 0) return count;
+                if (errno(scratch) != EINTR) return -errno(scratch);
+            }
+        } catch (Throwable t) {
+            throw broken("splice", t);
         }
     }
 

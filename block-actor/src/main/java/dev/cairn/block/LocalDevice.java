@@ -89,6 +89,23 @@ public final class LocalDevice implements BlockDevice {
     }
 
     @Override
+    public boolean readsToPipes() {
+        return true;
+    }
+
+    @Override
+    public boolean isCached(long byteOffset, long bytes) throws DeviceException {
+        check("read", byteOffset, bytes);
+        return file.isCached(byteOffset, bytes);
+    }
+
+    @Override
+    public boolean readToPipe(long byteOffset, long bytes, int pipe) throws DeviceException {
+        check("read", byteOffset, bytes);
+        return file.readToPipe(byteOffset, bytes, pipe);
+    }
+
+    @Override
     public void write(long byteOffset, MemorySegment from) throws DeviceException {
         check("write", byteOffset, from);
         counted(() -> {
@@ -147,8 +164,12 @@ public final class LocalDevice implements BlockDevice {
     private void check(String what, long byteOffset, MemorySegment buffer) throws DeviceException {
         if (!buffer.isNative())
             throw new IllegalArgumentException("a device reads and writes native memory only, not the heap's");
-        if (byteOffset < 0 || byteOffset > blocks * blockBytes - buffer.byteSize())
-            throw beyond(what, Math.floorDiv(byteOffset, (long) blockBytes), buffer.byteSize());
+        check(what, byteOffset, buffer.byteSize());
+    }
+
+    private void check(String what, long byteOffset, long bytes) throws DeviceException {
+        if (byteOffset < 0 || byteOffset > blocks * blockBytes - bytes)
+            throw beyond(what, Math.floorDiv(byteOffset, (long) blockBytes), bytes);
     }
 
     private DeviceException beyond(String what, long block, long bytes) {

@@ -64,6 +64,54 @@ class LocalDeviceTest {
     }
 
     @Test
+    void pages_go_into_a_pipe_unless_it_is_full_or_the_device_ends() throws Exception {
+        var fifo = directory.resolve("fifo");
+        assertThat(new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor()).isZero();
+        var path = file("device", 1 << 20);
+        int pipe = Libc.open(fifo.toString(), Libc.O_RDWR);
+        try (var device = LocalDevice.open(path, READ_WRITE, 4096);
+                var out = java.nio.channels.FileChannel.open(fifo, java.nio.file.StandardOpenOption.READ)) {
+            for (int block = 0; block < 8; block++) device.write(block * 4096, filled(4096, block));
+            assertThat(device.readsToPipes()).isTrue();
+            assertThat(device.readToPipe(4096 + 100, 12_000, pipe)).isTrue();
+            var taken = java.nio.ByteBuffer.allocateDirect(20_000);
+            assertThat(out.read(taken)).isEqualTo(12_000);
+            var read = arena.allocate(12_000);
+            device.read(4096 + 100, read);
+            assertThat(MemorySegment.ofBuffer(taken.flip()).mismatch(read)).isEqualTo(-1);
+            // An ordinary pipe holds 64 KiB.
+            assertThat(device.readToPipe(0, 1 << 20, pipe)).isFalse();
+            Files.newByteChannel(path, java.nio.file.StandardOpenOption.WRITE).truncate(10_000).close();
+            assertThat(device.readToPipe(12_288, 4096, pipe)).isFalse();
+            assertThatThrownBy(() -> device.readToPipe(1 << 20, 1, pipe)).isInstanceOf(DeviceException.class)
+                    .hasMessageContaining("read of block 256");
+        } finally {
+            Libc.close(pipe);
+        }
+    }
+
+    @Test
+    void what_the_page_cache_has_is_told_where_the_system_says_so() throws Exception {
+        var path = file("device", 1 << 20);
+        try (var device = LocalDevice.open(path, READ_WRITE, 4096)) {
+            assertThat(device.isCached(0, 1 << 20)).isFalse();
+            device.write(4096, filled(8192, 3));
+            int probe = Libc.open(path.toString(), Libc.O_RDONLY);
+            boolean told = Libc.hasPages(probe, 0, 1) >= 0;      // Linux 6.5
+            Libc.close(probe);
+            // The system may take clean pages away at any time.
+            if (told) org.awaitility.Awaitility.await().until(() -> {
+                device.write(4096, filled(8192, 3));
+                return device.isCached(4100, 8000);
+            });
+            assertThat(device.isCached(4096, 3 * 4096)).isFalse();
+            Files.newByteChannel(path, java.nio.file.StandardOpenOption.WRITE).truncate(10_000).close();
+            assertThat(device.isCached(8192, 4096)).isFalse();
+            assertThatThrownBy(() -> device.isCached(-1, 1)).isInstanceOf(DeviceException.class);
+        }
+    }
+
+    @Test
     void discarded_blocks_become_a_hole_and_the_size_stays() throws Exception {
         var path = file("device", 1 << 20);
         try (var device = LocalDevice.open(path, READ_WRITE, 4096)) {

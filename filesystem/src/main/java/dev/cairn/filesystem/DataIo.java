@@ -44,6 +44,26 @@ public final class DataIo {
         }
     }
 
+    /// Whether [#readToPipe] may be tried, without waiting for the disk unless `mayWait`.
+    public boolean goesByPipe(DataPlan plan, boolean mayWait) throws DeviceException {
+        if (!device.readsToPipes()) return false;
+        for (int i = 0; i < plan.segments(); i++) if (plan.kind(i) == DataPlan.ZERO) return false;
+        if (mayWait) return true;
+        for (int i = 0; i < plan.segments(); i++)
+            if (!device.isCached(plan.deviceOffset(i), plan.length(i))) return false;
+        return true;
+    }
+
+    /// Puts [DataPlan#bytes] bytes into a pipe, as pages of the device's cache: see [BlockDevice#readToPipe]. The plan is
+    /// not to be released before they have been taken from the pipe.
+    ///
+    /// @return false when not all of them are there
+    public boolean readToPipe(DataPlan plan, int pipe) throws DeviceException {
+        for (int i = 0; i < plan.segments(); i++)
+            if (!device.readToPipe(plan.deviceOffset(i), plan.length(i), pipe)) return false;
+        return true;
+    }
+
     /// Writes the first [DataPlan#bytes] bytes of `from` (null for a plan of zeros only). When it throws, any part may have
     /// been written: abandon.
     public void write(DataPlan plan, MemorySegment from) throws DeviceException {

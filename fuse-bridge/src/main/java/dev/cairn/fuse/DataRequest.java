@@ -97,6 +97,7 @@ abstract class DataRequest extends RequestRun {
         if (bytes > 0) {
             if (thread == On.COORDINATOR) return Next.ELSEWHERE;
             try {
+                if (readByPipe(thread, bytes)) return Next.ENDED;
                 if (thread == On.IO) session.dataIo.read(plan, payload);
                 else if (!session.dataIo.tryReadNow(plan, payload)) return Next.ELSEWHERE;
             } catch (DeviceException e) {
@@ -109,6 +110,28 @@ abstract class DataRequest extends RequestRun {
         plan.release();
         session.metrics.read(bytes);
         return Next.ENDED;
+    }
+
+    /// Answers with pages of the device's cache, which saves a copy of them.
+    ///
+    /// @return false when that is not possible, or not worth it: nothing has been sent
+    private boolean readByPipe(On thread, long bytes) throws DeviceException {
+        if (bytes < ReplyPipe.BYTES_MIN || !line.takesPipes() || !session.dataIo.goesByPipe(plan, thread == On.IO)) return false;
+        var pipe = session.pipes.take(bytes, plan.segments());
+        if (pipe == null) return false;
+        boolean filled = false;
+        long result = 0;
+        try {
+            filled = beginPipe(pipe, bytes) && session.dataIo.readToPipe(plan, pipe.writeEnd());
+            if (!filled) return false;
+            result = sendPipe(pipe, bytes);
+        } finally {
+            session.pipes.give(pipe, result > 0);
+        }
+        sent(result);
+        plan.release();
+        session.metrics.readByPipe(bytes);
+        return true;
     }
 
     final Next afterZeroPlan(On thread) {

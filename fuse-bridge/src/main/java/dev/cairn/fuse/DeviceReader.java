@@ -109,6 +109,17 @@ final class DeviceReader implements Runnable, ReplyLine {
     }
 
     @Override
+    public boolean takesPipes() {
+        return true;
+    }
+
+    @Override
+    public long sendPipe(ReplyPipe pipe, long bytes) {
+        serving = false;
+        return pipe.sendTo(fd, bytes);
+    }
+
+    @Override
     public void ended(FuseRequest request) {
         session.give(request);
     }

@@ -25,7 +25,7 @@ final class FuseMetrics {
     private final AtomicReferenceArray<Timer> timers = new AtomicReferenceArray<>(FuseProtocol.OPCODES);
     private final LongAdder started = new LongAdder(), ended = new LongAdder();
     private FunctionCounter prompt;
-    private final Counter bytesRead, bytesWritten, malformed, failures;
+    private final Counter bytesRead, bytesSpliced, bytesWritten, malformed, failures;
 
     /// @param mount the mount point: a node may have several
     FuseMetrics(MeterRegistry registry, String mount, KnownInodes known, Transport transport) {
@@ -38,6 +38,8 @@ final class FuseMetrics {
         this.transport = Gauge.builder("cairn_fuse_transport", () -> 1).tag("mount", mount)
                 .tag("transport", transport.label()).description("How requests travel").register(registry);
         bytesRead = counter("cairn_fuse_read_bytes", "File data given to the kernel");
+        bytesSpliced = counter("cairn_fuse_spliced_bytes",
+                "File data given to the kernel as pages of the data device's cache, without a copy: a part of cairn_fuse_read_bytes");
         bytesWritten = counter("cairn_fuse_written_bytes", "File data taken from the kernel");
         malformed = counter("cairn_fuse_malformed_requests", "Requests that do not follow the protocol");
         failures = counter("cairn_fuse_unexpected_failures",
@@ -79,6 +81,11 @@ final class FuseMetrics {
 
     void read(long bytes) {
         bytesRead.increment(bytes);
+    }
+
+    void readByPipe(long bytes) {
+        bytesRead.increment(bytes);
+        bytesSpliced.increment(bytes);
     }
 
     void written(long bytes) {

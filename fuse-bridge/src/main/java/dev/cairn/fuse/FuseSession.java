@@ -88,6 +88,7 @@ public final class FuseSession {
     final WriteGate gate = new WriteGate();
     final Reclaimer reclaimer;
     final FuseMetrics metrics;
+    final ReplyPipes pipes = new ReplyPipes();
     final ExecutorService background;
 
     /// How long a reader waits for an operation that another one runs; 0 where nobody can run it meanwhile.
@@ -405,6 +406,7 @@ public final class FuseSession {
             // While somebody may still answer, the descriptor must not become another file's.
             if (all) {
                 Linux.close(mount.fd());
+                pipes.close();
                 if (rings != null) rings.close();
                 synchronized (idle) {
                     idle.forEach(FuseRequest::close);

@@ -14,6 +14,9 @@ record InitNegotiation(int minor, long flags, int maxReadahead) {
     /// Bytes of one READ or WRITE, and the pages that hold them. 256 pages is the kernel's default limit.
     static final int IO_BYTES_MAX = 1 << 20;
     static final int PAGES_MAX = IO_BYTES_MAX / 4096;
+    /// Bytes of one READ: a mount option, not a part of INIT. With its header it fits into a pipe ([ReplyPipe]), and readahead
+    /// has two of them under way where it would have one.
+    static final int READ_BYTES_MAX = 512 << 10;
     /// Requests that the kernel sends without a waiting caller (readahead); more than a disk's queue gains nothing.
     private static final int BACKGROUND_MAX = 64;
 
@@ -24,11 +27,11 @@ record InitNegotiation(int minor, long flags, int maxReadahead) {
     /// * WRITEBACK_CACHE: the kernel would own size and mtime; remote appends stay invisible, and write errors come late.
     /// * ATOMIC_O_TRUNC: needs OPEN, which NO_OPEN removes; truncation arrives as SETATTR.
     /// * POSIX_LOCKS, FLOCK_LOCKS: without FLUSH and RELEASE nobody would say when they go; the kernel keeps them locally.
-    /// * SPLICE_*: pages would go through a pipe; the payload is wanted in memory, where it is written from.
+    /// * SPLICE_*: they say what libfuse may do, and change nothing in the kernel; replies to READ do come through pipes.
     /// * SECURITY_CTX, SUBMOUNTS, DAX, PASSTHROUGH: nothing here uses them.
     private static final long WANTED =
             ASYNC_READ                  // several READs of one file at a time
-            | BIG_WRITES | MAX_PAGES    // 1 MiB per WRITE and READ
+            | BIG_WRITES | MAX_PAGES    // 1 MiB per WRITE
             | EXPORT_SUPPORT            // name_to_handle_at and NFS: LOOKUP of "." by inode number
             | DO_READDIRPLUS            // attributes with every listing
             | ASYNC_DIO

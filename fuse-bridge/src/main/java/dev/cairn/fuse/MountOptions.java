@@ -56,14 +56,14 @@ public record MountOptions(String source, boolean allowOther, boolean readOnly, 
 
     /// For mount(2); commas in the source would end it, so it is not part of this.
     String data(int fd, int uid, int gid) {
-        return "fd=%d,rootmode=40000,user_id=%d,group_id=%d,default_permissions%s"
-                .formatted(fd, uid, gid, allowOther ? ",allow_other" : "");
+        return "fd=%d,rootmode=40000,user_id=%d,group_id=%d,max_read=%d,default_permissions%s"
+                .formatted(fd, uid, gid, InitNegotiation.READ_BYTES_MAX, allowOther ? ",allow_other" : "");
     }
 
     /// For fusermount3, where a comma or backslash in a value is escaped.
     String fusermountOptions() {
         return "fsname=" + source.replace("\\", "\\\\").replace(",", "\\,") + ",subtype=" + FuseMount.SUBTYPE
-                + ",default_permissions" + (allowOther ? ",allow_other" : "") + (readOnly ? ",ro" : "")
+                + ",max_read=" + InitNegotiation.READ_BYTES_MAX + ",default_permissions" + (allowOther ? ",allow_other" : "") + (readOnly ? ",ro" : "")
                 + (noExec ? ",noexec" : "") + (noAtime ? ",noatime" : "");    // nosuid and nodev it adds by itself
     }
 }

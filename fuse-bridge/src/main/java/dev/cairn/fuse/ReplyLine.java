@@ -11,6 +11,16 @@ interface ReplyLine {
     /// Sends the header that `out` begins with, and the first `bytes` of the payload from where they are.
     long sendPayload(RequestSlot slot, long bytes);
 
+    /// Whether [#sendPipe] can be called.
+    default boolean takesPipes() {
+        return false;
+    }
+
+    /// Sends the header and as many bytes of payload that are in a pipe.
+    default long sendPipe(ReplyPipe pipe, long bytes) {
+        throw new UnsupportedOperationException("replies of " + getClass().getSimpleName() + " do not come from pipes");
+    }
+
     /// The request has ended on a thread that is not its reader's.
     void ended(FuseRequest request);
 }

@@ -238,6 +238,19 @@ abstract class RequestSlot extends Operation implements DirectorySink {
         return line.sendPayload(this, bytes);
     }
 
+    /// The header of a reply with so many bytes, which are to follow it in the pipe.
+    ///
+    /// @return false when it is not in the pipe
+    boolean beginPipe(ReplyPipe pipe, long bytes) {
+        header(null, bytes);
+        return pipe.begin(out);
+    }
+
+    /// The header and the bytes that are in the pipe.
+    long sendPipe(ReplyPipe pipe, long bytes) {
+        return line.sendPipe(pipe, bytes);
+    }
+
     long writeTo(int fd, int bytes) {
         return Linux.write(errno, fd, out, bytes);
     }

@@ -477,6 +477,49 @@ class FuseMountTest {
     }
 
     @Test
+    void large_reads_are_answered_with_pages_of_the_device() throws Exception {
+        byte[] content = random(3_000_000, 1), other = random(3_000_000, 2);
+        // Files that grow in turn lie in pieces.
+        try (var a = FileChannel.open(at.resolve("a"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+                var b = FileChannel.open(at.resolve("b"), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+            for (int from = 0; from < content.length; from += 40_000) {
+                a.write(ByteBuffer.wrap(content, from, 40_000));
+                b.write(ByteBuffer.wrap(other, from, 40_000));
+            }
+        }
+        assertThat(readDirectly("a", 0)).isEqualTo(content);
+        assertThat(readDirectly("b", 4096)).isEqualTo(Arrays.copyOfRange(other, 4096, other.length));
+        long expected = session.transport() == Transport.DEV_FUSE ? 2L * content.length - 4096 : 0;
+        // Counted once they are sent. Requests at the end of a file may be too small to be worth it.
+        await().untilAsserted(() -> {
+            assertThat(registry.get("cairn_fuse_read_bytes").counter().count()).isEqualTo(2L * content.length - 4096);
+            assertThat(registry.get("cairn_fuse_spliced_bytes").counter().count()).isBetween(expected * 0.9, (double) expected);
+        });
+
+        volume.failReads = true;
+        assertThatThrownBy(() -> readDirectly("a", 0)).hasMessageContaining("Input/output error");
+        volume.failReads = false;
+        volume.slowReads = true;
+        assertThat(readDirectly("a", 0)).isEqualTo(content);
+        try (var hole = FileChannel.open(at.resolve("a"), StandardOpenOption.WRITE)) {
+            hole.write(ByteBuffer.wrap(content), 4_000_000);
+        }
+        var all = Arrays.copyOf(content, 7_000_000);
+        System.arraycopy(content, 0, all, 4_000_000, content.length);
+        assertThat(readDirectly("a", 0)).isEqualTo(all);
+    }
+
+    private byte[] readDirectly(String name, long from) throws IOException {
+        try (var channel = FileChannel.open(at.resolve(name), StandardOpenOption.READ, com.sun.nio.file.ExtendedOpenOption.DIRECT)) {
+            var buffer = ByteBuffer.allocateDirect((8 << 20) + 4096).alignedSlice(4096);
+            for (int n; (n = channel.read(buffer, from + buffer.position())) > 0 && buffer.position() % 4096 == 0; ) ;
+            var bytes = new byte[buffer.flip().remaining()];
+            buffer.get(bytes);
+            return bytes;
+        }
+    }
+
+    @Test
     void requests_are_counted() throws IOException {
         Files.write(at.resolve("file"), new byte[10_000]);
         // A request is counted, and its opcode's timer made, once its reply has been sent: the caller may be faster.

@@ -360,6 +360,23 @@ final class MemoryVolume implements Submitter, Tx, AutoCloseable {
         }
 
         @Override
+        public boolean readsToPipes() {
+            return true;
+        }
+
+        @Override
+        public boolean isCached(long byteOffset, long bytes) {
+            return !slowReads;
+        }
+
+        @Override
+        public boolean readToPipe(long byteOffset, long count, int pipe) {
+            try (var scratch = Arena.ofConfined()) {
+                return !failReads && Linux.write(Linux.errnoMemory(scratch), pipe, bytes.asSlice(byteOffset), count) == count;
+            }
+        }
+
+        @Override
         public void write(long byteOffset, MemorySegment from) throws DeviceException {
             if (failWrites) throw new DeviceException("memory: no write of " + from.byteSize() + " bytes, on purpose");
             MemorySegment.copy(from, 0, bytes, byteOffset, from.byteSize());

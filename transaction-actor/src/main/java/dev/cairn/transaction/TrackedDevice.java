@@ -40,6 +40,22 @@ final class TrackedDevice extends ForwardingDevice {
         this.recent = carriesData ? new RecentWrites() : null;
     }
 
+    // Whatever has been written is on the device, so its pages are what a read would say.
+    @Override
+    public boolean readsToPipes() {
+        return device.readsToPipes();
+    }
+
+    @Override
+    public boolean isCached(long byteOffset, long bytes) throws DeviceException {
+        return device.isCached(byteOffset, bytes);
+    }
+
+    @Override
+    public boolean readToPipe(long byteOffset, long bytes, int pipe) throws DeviceException {
+        return device.readToPipe(byteOffset, bytes, pipe);
+    }
+
     @Override
     public void write(long byteOffset, MemorySegment from) throws DeviceException {
         if (recent != null && !recent.forgets()) {
