@@ -18,6 +18,7 @@ final class DeviceReader implements Runnable, ReplyLine {
 
     private final FuseSession session;
     private final int fd;
+    private final boolean takesPipes;
     private final CpuPins pins;
     private final boolean besideRings;
     private final IntConsumer onEnd;
@@ -29,9 +30,10 @@ final class DeviceReader implements Runnable, ReplyLine {
     /// @param pins        for its own; null: it is never placed
     /// @param besideRings what has no caller waiting may wait a little
     /// @param onEnd       told the errno that ended the connection, 0 or positive, when this reader stops
-    DeviceReader(FuseSession session, int fd, CpuPins pins, boolean besideRings, IntConsumer onEnd) {
+    DeviceReader(FuseSession session, FuseMount mount, CpuPins pins, boolean besideRings, IntConsumer onEnd) {
         this.session = session;
-        this.fd = fd;
+        fd = mount.fd();
+        takesPipes = mount.takesPipes();
         this.pins = pins;
         this.besideRings = besideRings;
         this.onEnd = onEnd;
@@ -110,7 +112,7 @@ final class DeviceReader implements Runnable, ReplyLine {
 
     @Override
     public boolean takesPipes() {
-        return true;
+        return takesPipes;
     }
 
     @Override

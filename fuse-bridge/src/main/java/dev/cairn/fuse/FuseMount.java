@@ -22,8 +22,14 @@ final class FuseMount {
     private final Path point;
     private final int fd;
     private final String fusermount;        // null: mounted by mount(2)
+    private final boolean takesPipes;
 
     FuseMount(Path point, int fd, String fusermount) {
+        this(point, fd, fusermount, true);
+    }
+
+    private FuseMount(Path point, int fd, String fusermount, boolean takesPipes) {
+        this.takesPipes = takesPipes;
         this.point = point;
         this.fd = fd;
         this.fusermount = fusermount;
@@ -34,6 +40,16 @@ final class FuseMount {
         var point = prepare(directory);
         return Linux.effectiveUid() == 0 ? asRoot(point, options)
                 : byFusermount(point, options, findFusermount(System.getenv("PATH")));
+    }
+
+    /// Another end than the kernel's, over a socket, which takes each reply in one piece.
+    static FuseMount standIn(Path point, int socket) {
+        return new FuseMount(point, socket, null, false);
+    }
+
+    /// Whether a reply may come from a pipe.
+    boolean takesPipes() {
+        return takesPipes;
     }
 
     /// The connection's descriptor; closed by its owner when nobody reads or writes it any more.

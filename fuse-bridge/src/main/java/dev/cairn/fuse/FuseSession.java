@@ -188,7 +188,7 @@ public final class FuseSession {
         int count = rings == null ? settings.readers() : 1;     // beside rings, one is enough for what does not go over them
         readersLeft = new AtomicInteger(count);
         var pins = rings == null ? new CpuPins() : null;
-        for (int i = 0; i < count; i++) readers.add(new DeviceReader(this, mount.fd(), pins, rings != null, this::lost));
+        for (int i = 0; i < count; i++) readers.add(new DeviceReader(this, mount, pins, rings != null, this::lost));
         places = rings == null ? new ReaderPlaces(readers, CpuPins::ofProcess, pins) : null;
         var ioThreads = new AtomicInteger();
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()

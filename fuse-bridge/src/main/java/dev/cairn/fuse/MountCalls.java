@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.time.Duration;
 
 /// What mounting and unmounting ask of the kernel and of fusermount3 beyond [Linux], in the same manner: a call that fails
 /// returns minus errno. A class of its own because binding a call takes milliseconds, and a command that only asks a mount
@@ -32,6 +33,7 @@ final class MountCalls {
     private static final MethodHandle UMOUNT2 = call("umount2", JAVA_INT, ADDRESS, JAVA_INT);
     private static final MethodHandle STATFS = call("statfs", JAVA_INT, ADDRESS, ADDRESS);
     private static final MethodHandle SOCKETPAIR = call("socketpair", JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS);
+    private static final MethodHandle SETSOCKOPT = call("setsockopt", JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
     private static final MethodHandle RECVMSG = call("recvmsg", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
     private static final MethodHandle PIPE2 = call("pipe2", JAVA_INT, ADDRESS, JAVA_INT);
     private static final MethodHandle WAITPID = call("waitpid", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
@@ -85,6 +87,22 @@ final class MountCalls {
             int r = result((int) SOCKETPAIR.invokeExact(errno, 1 /* AF_UNIX */, type, 0, pair), errno);
             if (r < 0) throw new IOException("socketpair: " + describe(-r));
             return new int[] {pair.getAtIndex(JAVA_INT, 0), pair.getAtIndex(JAVA_INT, 1)};
+        } catch (IOException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /// Reading from the socket answers EAGAIN when nothing has come for so long.
+    static void receiveWithin(int socket, Duration time) throws IOException {
+        try (var arena = Arena.ofConfined()) {
+            var errno = errnoMemory(arena);
+            var timeval = arena.allocate(16, 8);
+            timeval.set(JAVA_LONG, 0, time.toSeconds());
+            timeval.set(JAVA_LONG, 8, time.toNanosPart() / 1000);
+            int r = result((int) SETSOCKOPT.invokeExact(errno, socket, 1 /* SOL_SOCKET */, 20 /* SO_RCVTIMEO */, timeval, 16), errno);
+            if (r < 0) throw new IOException("setsockopt: " + describe(-r));
         } catch (IOException e) {
             throw e;
         } catch (Throwable e) {

@@ -11,6 +11,7 @@ import dev.cairn.filesystem.FileSystem;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.time.Duration;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -19,9 +20,10 @@ import java.util.concurrent.TimeoutException;
 /// by a session as any other. For a JVM to compile what it will need, before somebody waits for it. Belongs to one thread.
 public final class Rehearsal implements AutoCloseable {
     private static final int CLIENTS = 2, IO_THREADS = 4;
-    /// Of a day: as much as lasts a third of a second once all is compiled.
-    private static final int FILES = 200, LISTED = 8, SYNCED = 50, CHUNK = 128 << 10, CHUNKS = 32, RANDOM = 200, RARE = 2;
+    /// Of a day: as much as lasts half a second once all is compiled. What is done once in a commit takes thousands of them.
+    private static final int FILES = 200, LISTED = 8, SYNCED = 400, CHUNK = 128 << 10, CHUNKS = 32, RANDOM = 200, RARE = 2;
     private static final long ENDED_WITHIN_SECONDS = 60;
+    private static final Duration ANSWERED_WITHIN = Duration.ofSeconds(30);
 
     /// Called often, between requests: may wait, and says whether to go on.
     public interface Pace {
@@ -41,13 +43,13 @@ public final class Rehearsal implements AutoCloseable {
     /// Of a file system that has its root directory.
     public static Rehearsal begin(FileSystem fileSystem, DataIo dataIo, Submitter submitter, MeterRegistry meters, long fsid, long rid, Pace pace)
             throws IOException {
-        var kernel = new StandInKernel(CLIENTS);
+        var kernel = new StandInKernel(CLIENTS, ANSWERED_WITHIN);
         try {
             var settings = new FuseSession.Settings(kernel.mount().point(), MountOptions.of("rehearsal"), CachePolicy.singleMount(),
                     Transport.DEV_FUSE, CpuLatency.OFF, CLIENTS, IO_THREADS, fsid, rid);
             var session = FuseSession.on(kernel.mount(), null, settings, fileSystem, dataIo, submitter, meters, _ -> {});
             kernel.greeted();
-            return new Rehearsal(kernel, session, new RehearsedCalls(kernel, FILES, pace));
+            return new Rehearsal(kernel, session, new RehearsedCalls(kernel, Math.max(FILES, SYNCED), pace));
         } catch (IOException | RuntimeException e) {
             kernel.close();
             throw e;

@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.time.Duration;
 
 /// The kernel's side of a session without a mount: a socket in place of /dev/fuse. Several clients call at the same time and
 /// wait for each other: each round sends one request of every client and takes all replies. Belongs to one thread.
@@ -19,6 +20,7 @@ final class StandInKernel implements AutoCloseable {
     private final MemorySegment incoming = arena.allocate(MESSAGE_BYTES_MAX, 8);
     private final Client[] clients;
     private final int socket, sessionSocket;
+    private final Duration answeredWithin;
     private boolean closed;
     /// So far. A request's unique number is made of this and its client's number, so that the reply says whose it is.
     private long calls;
@@ -86,10 +88,14 @@ final class StandInKernel implements AutoCloseable {
     }
 
     /// Sends INIT; the session is to be started on [#mount] next.
-    StandInKernel(int count) throws IOException {
+    ///
+    /// @param answeredWithin calls fail when they have not been answered for so long: what answers them may be stuck
+    StandInKernel(int count, Duration answeredWithin) throws IOException {
+        this.answeredWithin = answeredWithin;
         int[] pair = MountCalls.socketPair(MountCalls.SOCK_SEQPACKET);
         socket = pair[0];
         sessionSocket = pair[1];
+        MountCalls.receiveWithin(socket, answeredWithin);
         clients = new Client[count];
         for (int i = 0; i < count; i++) clients[i] = new Client(i);
         var first = clients[0].ask(0, INIT_OUT_BYTES);
@@ -99,7 +105,7 @@ final class StandInKernel implements AutoCloseable {
 
     /// Its descriptor is closed by the session. Nothing in the file system has this name.
     FuseMount mount() {
-        return new FuseMount(Path.of("/proc/self/stand-in"), sessionSocket, null);
+        return FuseMount.standIn(Path.of("/proc/self/stand-in"), sessionSocket);
     }
 
     /// The session has begun.
@@ -134,7 +140,9 @@ final class StandInKernel implements AutoCloseable {
 
     private void receive() throws IOException {
         for (;;) {
-            long bytes = check("read", Linux.read(errno, socket, incoming, incoming.byteSize()));
+            long bytes = Linux.read(errno, socket, incoming, incoming.byteSize());
+            if (bytes == -Linux.EAGAIN) throw new IOException("the session has not answered within " + answeredWithin.toMillis() + " ms");
+            check("read", bytes);
             if (bytes == 0) throw new IOException("the session has ended");
             long unique = incoming.get(U64, OUT_UNIQUE);
             if (unique == 0) continue;      // a notification

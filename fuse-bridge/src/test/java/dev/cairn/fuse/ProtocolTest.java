@@ -42,7 +42,7 @@ final class ProtocolTest {
         send(INIT, 0, 64);
         var settings = new FuseSession.Settings(Path.of("/nowhere"), MountOptions.of("test"), CachePolicy.singleMount(), Transport.DEV_FUSE, CpuLatency.OFF, 1, 2,
                 1, 2);
-        session = FuseSession.on(new FuseMount(Path.of("/nowhere"), pair[1], null), null, settings, volume.fileSystem, volume.dataIo,
+        session = FuseSession.on(FuseMount.standIn(Path.of("/nowhere"), pair[1]), null, settings, volume.fileSystem, volume.dataIo,
                 volume, new SimpleMeterRegistry(), end -> {});
         assertThat(receive()).isEqualTo(OUT_HEADER_BYTES + INIT_OUT_BYTES);
     }

@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 class ReaderPlacesTest {
     private final CpuPins pins = new CpuPins();
     private final List<DeviceReader> readers = IntStream.range(0, 2)
-            .mapToObj(_ -> new DeviceReader(null, -1, pins, false, _ -> {})).toList();
+            .mapToObj(_ -> new DeviceReader(null, FuseMount.standIn(null, -1), pins, false, _ -> {})).toList();
     private final ReaderPlaces places = new ReaderPlaces(readers, () -> new int[] {3, 5}, pins);
 
     private void look(int times, int... busy) {

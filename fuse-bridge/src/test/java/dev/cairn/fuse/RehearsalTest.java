@@ -48,6 +48,15 @@ final class RehearsalTest {
         assertThat(meters.get("cairn_fuse_malformed_requests").counter().count()).isZero();
         assertThat(meters.get("cairn_fuse_unexpected_failures").counter().count()).isZero();
         assertThat(volume.commits.get()).isPositive();
+        assertThat(meters.get("cairn_fuse_spliced_bytes").counter().count()).as("a socket is no /dev/fuse").isZero();
+    }
+
+    @Test
+    void a_session_that_does_not_answer_is_not_waited_for_for_ever() throws IOException {
+        try (var kernel = new StandInKernel(1, Duration.ofMillis(50))) {
+            assertThatThrownBy(kernel::greeted).isInstanceOf(IOException.class).hasMessageContaining("not answered within 50 ms");
+            Linux.close(kernel.mount().fd());
+        }
     }
 
     @Test

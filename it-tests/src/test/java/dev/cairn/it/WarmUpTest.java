@@ -38,7 +38,8 @@ class WarmUpTest {
                 assertThat(names).isEmpty();
             }
             var fds = TestVolume.shell("ls -l /proc/%d/fd; grep -c cairn-scratch /proc/%d/task/*/comm || true".formatted(volume.pid(), volume.pid())).orFail().out();
-            assertThat(fds).doesNotContain("memfd:cairn-scratch").doesNotContainPattern("comm:[1-9]");
+            assertThat(fds).doesNotContain("memfd:cairn-scratch").doesNotContainPattern("comm:[1-9]").doesNotContain("warm-up");
+            assertThat(volume.state.resolve("warm-up")).doesNotExist();
             assertThat(Scratch.complaints(volume.state.resolve("node.log"))).isEqualTo(List.of());
         }
     }

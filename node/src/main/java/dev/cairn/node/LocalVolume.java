@@ -113,7 +113,7 @@ final class LocalVolume implements Volume {
                 .setDataZoneBlocks(label.dataAllocZoneBlocks()).build();
     }
 
-    private static dev.cairn.quorum.VolumeDevices followers(VolumeDevices devices) {
+    static dev.cairn.quorum.VolumeDevices followers(VolumeDevices devices) {
         return new dev.cairn.quorum.VolumeDevices() {
             @Override
             public VolumeGeometry capacity() {

@@ -35,8 +35,8 @@ public final class NodeTraining {
             live(config.withMounts(List.of()), environment);
         }
         try {
-            WarmUp.once();
-        } catch (IOException e) {
+            WarmUp.once(new StateDirectory(config.state())::warmUp);
+        } catch (IOException | RuntimeException e) {
             LOG.warn("training without warming up: {}", e.getMessage());
         }
         return 0;

@@ -31,6 +31,7 @@ import java.util.concurrent.locks.LockSupport;
 ///     http.port      the port it chose, so that it is the same next time
 ///     token          who can read it may give the node orders over HTTP
 ///     node.log       its output, when it runs in the background
+///     warm-up/       the journal of a rehearsal, for some seconds after a start
 ///     failure        why it ended, in one line, when it could not start or go on
 public final class StateDirectory {
     private static final SecureRandom RANDOM = new SecureRandom();
@@ -55,6 +56,18 @@ public final class StateDirectory {
 
     public Path log() {
         return dir.resolve("node.log");
+    }
+
+    /// The journal of a node that warms up, for as long as it does: on the disk of the real one, whose fsyncs are what takes
+    /// time, or in memory where they take too long. Of the one node that has this directory's lock.
+    Path warmUp() {
+        var onDisk = dir.resolve("warm-up");
+        try {
+            var own = Files.readAttributes(dir, "unix:dev,ino");
+            return ScratchDirectory.place("cairn-warm-up-%x-%x".formatted(own.get("dev"), own.get("ino")), onDisk);
+        } catch (IOException _) {
+            return onDisk;
+        }
     }
 
     public Path journal() {

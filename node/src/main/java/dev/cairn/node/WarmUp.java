@@ -12,6 +12,7 @@ import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -20,11 +21,12 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /// A fresh JVM serves its first ten thousands of requests at half its speed, until what serves them has been compiled. So a
-/// node that has started does a few seconds of work for nobody: on a volume in memory, with a server, a coordinator and a
+/// node that has started does a few seconds of work for nobody: on a volume in memory, with a journal, a server, a coordinator and a
 /// session of its own, whose code and not whose state is that of the real ones. It rests while the real mount has work,
 /// which compiles as well, and ends when the compilers have nothing more to do.
 final class WarmUp {
@@ -41,11 +43,13 @@ final class WarmUp {
     private final LongSupplier requests;
     private final Future<?> end;
     private final int daysMax;
+    private final Supplier<Path> directory;
     private final long began = System.nanoTime(), latest = began + LATEST.toNanos();
     private long seen;
     private long seenAt = began;
 
-    private WarmUp(LongSupplier requests, Future<?> end, int daysMax) {
+    private WarmUp(LongSupplier requests, Future<?> end, int daysMax, Supplier<Path> directory) {
+        this.directory = directory;
         this.requests = requests;
         this.end = end;
         this.daysMax = daysMax;
@@ -54,15 +58,16 @@ final class WarmUp {
 
     /// On threads of its own. Nobody has to wait for it: it uses nothing of the node's.
     ///
-    /// @param requests how many the real mount has served
-    /// @param end      it is over as soon as this is done
-    static void start(LongSupplier requests, Future<?> end) {
-        Thread.ofPlatform().daemon().name("cairn-warm-up").start(new WarmUp(requests, end, DAYS_MAX)::run);
+    /// @param requests  how many the real mount has served
+    /// @param end       it is over as soon as this is done
+    /// @param directory for its journal: asked on a thread of its own; deleted before and after
+    static void start(LongSupplier requests, Future<?> end, Supplier<Path> directory) {
+        Thread.ofPlatform().daemon().name("cairn-warm-up").start(new WarmUp(requests, end, DAYS_MAX, directory)::run);
     }
 
     /// A little of it, here and now: for the JVM to record what it loads.
-    static void once() throws IOException {
-        new WarmUp(() -> 0, new CompletableFuture<>(), 1).work();
+    static void once(Supplier<Path> directory) throws IOException {
+        new WarmUp(() -> 0, new CompletableFuture<>(), 1, directory).work();
     }
 
     /// Nothing depends on it: whatever goes wrong costs speed, later.
@@ -78,7 +83,8 @@ final class WarmUp {
     }
 
     private void work() throws IOException {
-        try (var devices = ScratchDevices.open(META_BYTES, DATA_BYTES); var server = ScratchServer.start(LocalVolume.geometry(devices.label()))) {
+        try (var devices = ScratchDevices.open(META_BYTES, DATA_BYTES); var journal = new ScratchDirectory(directory.get());
+             var server = ScratchServer.start(LocalVolume.geometry(devices.label()), LocalVolume.followers(devices), journal.path())) {
             LOG.info("warming up, on volume {} in memory", devices.label().fsidText());
             // A mount's end takes ways that compiled code has not seen. Seen once, they do not make it worthless the next time.
             mounted(devices, server, 1);

@@ -11,9 +11,13 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(120)
 class WarmUpTest {
+    @TempDir
+    Path state;
+
     private static boolean runs(String thread) {
         return Thread.getAllStackTraces().keySet().stream().anyMatch(one -> one.getName().startsWith(thread));
     }
@@ -30,18 +34,39 @@ class WarmUpTest {
         }
     }
 
-    private static void awaitNothingLeft() {
+    private void awaitNothingLeft() {
         Awaitility.await().atMost(Duration.ofSeconds(30)).untilAsserted(() -> {
             assertThat(memoryFiles()).isZero();
-            for (var thread : new String[] {"cairn-scratch", "cairn-warm-up", "cairn-fuse", "cairn-io", "cairn-merge", "cairn-discard", "cairn-soon"})
+            assertThat(state).isEmptyDirectory();
+            for (var thread : new String[] {"cairn-scratch", "cairn-warm-up", "cairn-fuse", "cairn-io", "cairn-merge", "cairn-discard", "cairn-soon", "slot-0@"})
                 assertThat(runs(thread)).as(thread).isFalse();
         });
     }
 
     @Test
     void a_day_s_work_is_done_and_leaves_nothing() throws IOException {
-        WarmUp.once();
+        // What one that was killed has left.
+        Files.createDirectories(state.resolve("warm-up/raft"));
+        Files.writeString(state.resolve("warm-up/raft/front-0"), "no log of this one");
+        WarmUp.once(() -> state.resolve("warm-up"));
         awaitNothingLeft();
+    }
+
+    @Test
+    void its_journal_is_on_its_own_disk_or_in_memory_and_goes() throws IOException {
+        var place = new StateDirectory(state).warmUp();
+        assertThat(state).isEmptyDirectory();
+        if (!place.equals(state.resolve("warm-up"))) {
+            assertThat(place).hasParent(Path.of("/dev/shm"));
+            assertThat(place).isNotEqualTo(new StateDirectory(Files.createDirectory(state.resolve("other"))).warmUp());
+        }
+        try (var scratch = new ScratchDirectory(place)) {
+            Files.writeString(scratch.path().resolve("file"), "text");
+            try (var again = new ScratchDirectory(place)) {
+                assertThat(again.path()).isEmptyDirectory();
+            }
+            assertThat(place).doesNotExist();
+        }
     }
 
     @Test
@@ -49,7 +74,7 @@ class WarmUpTest {
         var requests = new AtomicLong();
         var end = new CompletableFuture<Void>();
         // Ever more requests, each time it looks.
-        WarmUp.start(() -> requests.addAndGet(1000), end);
+        WarmUp.start(() -> requests.addAndGet(1000), end, () -> state.resolve("warm-up"));
         Awaitility.await().atMost(Duration.ofSeconds(30)).until(() -> stack("cairn-warm-up").contains("rest"));
         assertThat(memoryFiles()).isPositive();
         end.complete(null);

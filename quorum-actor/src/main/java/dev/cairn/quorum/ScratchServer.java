@@ -2,6 +2,12 @@ package dev.cairn.quorum;
 
 import com.typesafe.config.ConfigFactory;
 import dev.cairn.proto.VolumeGeometry;
+import dev.cairn.quorum.journal.JournalExtension;
+import dev.cairn.quorum.journal.JournalPeer;
+import dev.cairn.quorum.journal.RatisJournal;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -9,19 +15,21 @@ import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.ActorSystem;
 import org.apache.pekko.actor.typed.Behavior;
 import org.apache.pekko.actor.typed.DispatcherSelector;
+import org.apache.pekko.actor.typed.javadsl.Adapter;
 import org.apache.pekko.actor.typed.javadsl.Behaviors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// A server for a volume that nobody keeps: the same as any other, but its journal is a list in memory, and its actor system
-/// is of no cluster and listens nowhere.
+/// A server for a volume that nobody keeps: the same as any other, with a journal of its own, but its actor system is of no
+/// cluster and listens nowhere.
 public final class ScratchServer implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(ScratchServer.class);
     private static final long ENDED_WITHIN_SECONDS = 10;
+    private static final Duration JOURNAL_TIMEOUT = Duration.ofSeconds(10);
     private static final String CONFIG = """
             pekko.actor.provider = local
-            pekko.persistence.journal.plugin = "pekko.persistence.journal.inmem"
-            pekko.persistence.snapshot-store.plugin = "pekko.persistence.no-snapshot-store"
+            pekko.persistence.journal.plugin = "cairn.quorum.journal"
+            pekko.persistence.snapshot-store.plugin = "cairn.quorum.snapshot"
             pekko.coordinated-shutdown.run-by-actor-system-terminate = off
             pekko.coordinated-shutdown.terminate-actor-system = off
             # A guest in a process that ends with others.
@@ -32,19 +40,29 @@ public final class ScratchServer implements AutoCloseable {
 
     private final ActorSystem<Void> system;
 
-    private ScratchServer(ActorSystem<Void> system) {
+    private final RatisJournal journal;
+
+    private ScratchServer(ActorSystem<Void> system, RatisJournal journal) {
         this.system = system;
+        this.journal = journal;
     }
 
     /// Mounts in [#system] find it at the receptionist as soon as it serves. What it knows grows with every commit, so it
     /// does not live for long.
-    public static ScratchServer start(VolumeGeometry geometry) {
+    ///
+    /// @param devices   of the volume, which has this geometry
+    /// @param directory for its journal: there is none yet, or an empty one
+    public static ScratchServer start(VolumeGeometry geometry, VolumeDevices devices, Path directory) {
+        var journal = RatisJournal.open(new RatisJournal.Settings(directory, geometry.getFsid(), 0, List.of(new JournalPeer(0, "127.0.0.1", 1)),
+                JOURNAL_TIMEOUT, devices.data()));
         var loader = ScratchServer.class.getClassLoader();
         var config = ConfigFactory.parseString(CONFIG).withFallback(ConfigFactory.parseResources(loader, "cairn-cluster.conf"))
                 .withFallback(ConfigFactory.defaultReference(loader)).resolve();
-        var settings = new ServerEntity.Settings(geometry.getFsid(), geometry, VolumeDevices.fixed(geometry), 0, ServerSettings.DEFAULT,
+        var settings = new ServerEntity.Settings(geometry.getFsid(), geometry, devices, 0, ServerSettings.DEFAULT,
                 false, () -> {}, Fencing.NONE_NEEDED, _ -> {});
-        return new ScratchServer(ActorSystem.create(host(settings), "cairn-scratch", config));
+        var system = ActorSystem.create(host(settings), "cairn-scratch", config);
+        JournalExtension.of(Adapter.toClassic(system)).provide(journal);
+        return new ScratchServer(system, journal);
     }
 
     private static Behavior<Void> host(ServerEntity.Settings settings) {
@@ -69,6 +87,8 @@ public final class ScratchServer implements AutoCloseable {
             Thread.currentThread().interrupt();
         } catch (ExecutionException | TimeoutException e) {
             LOG.warn("the actor system of a scratch server did not end in time", e);
+        } finally {
+            journal.close();
         }
     }
 }
