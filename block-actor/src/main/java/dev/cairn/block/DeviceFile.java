@@ -28,6 +28,7 @@ final class DeviceFile implements AutoCloseable {
     // read afresh.
     private volatile String flushFailed;
     private volatile boolean discardUnsupported;
+    private volatile boolean pipesUnsupported;
 
     private DeviceFile(String name, int fd, Libc.Stat stat, long bytes) {
         this.name = name;
@@ -141,22 +142,32 @@ final class DeviceFile implements AutoCloseable {
         }
     }
 
-    // Pages that are being read count as being there: the last one tells whether the disk is done, for it reads them in order.
+    // Pages that are being read count as being there: first and last tell whether the disk has begun and ended. It may have
+    // missed one in between, for which the caller then waits.
     boolean isCached(long offset, long length) throws DeviceException {
         enter();
         try {
-            return Libc.hasPages(fd, offset, length) == 1 && Libc.probeNoWait(fd, offset + length - 1) == 1;
+            return Libc.hasPages(fd, offset, length) == 1 && Libc.probeNoWait(fd, offset + length - 1) == 1
+                    && Libc.probeNoWait(fd, offset) == 1;
         } finally {
             leave();
         }
     }
 
-    // Why it cannot be done is not told: the read that comes instead fails for the same reason.
+    boolean readsToPipes() {
+        return !pipesUnsupported;
+    }
+
+    // Why a stretch cannot be read is not told: the read that comes instead fails for the same reason.
     boolean readToPipe(long offset, long length, int pipe) throws DeviceException {
         enter();
         try {
             for (long done = 0; done < length; ) {
                 long count = Libc.spliceToPipe(fd, offset + done, pipe, length - done);
+                if (count == -Libc.EINVAL || count == -Libc.ENOSYS || count == -Libc.EPERM || count == -Libc.EOPNOTSUPP) {
+                    pipesUnsupported = true;
+                    LOG.info("{}: cannot be read into pipes ({}); large reads are copied once more", name, Libc.reason((int) -count));
+                }
                 if (count <= 0) return false;
                 done += count;
             }

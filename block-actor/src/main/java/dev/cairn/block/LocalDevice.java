@@ -90,7 +90,7 @@ public final class LocalDevice implements BlockDevice {
 
     @Override
     public boolean readsToPipes() {
-        return true;
+        return file.readsToPipes();
     }
 
     @Override

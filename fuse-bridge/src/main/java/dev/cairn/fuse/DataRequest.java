@@ -45,6 +45,8 @@ abstract class DataRequest extends RequestRun {
     /// Of a copy: where in `node` its first byte is. The arguments lie where the payload goes.
     long fromOffset;
     boolean killPriv;
+    /// This READ could not be answered through a pipe.
+    boolean pipeFailed;
     final WriteGate.Place place = new WriteGate.Place(this);
 
     DataRequest(FuseSession session) {
@@ -98,6 +100,8 @@ abstract class DataRequest extends RequestRun {
             if (thread == On.COORDINATOR) return Next.ELSEWHERE;
             try {
                 if (readByPipe(thread, bytes)) return Next.ENDED;
+                // What the page cache was said to have is not to be had: whoever may wait finds out why.
+                if (pipeFailed && thread == On.READER) return Next.ELSEWHERE;
                 if (thread == On.IO) session.dataIo.read(plan, payload);
                 else if (!session.dataIo.tryReadNow(plan, payload)) return Next.ELSEWHERE;
             } catch (DeviceException e) {
@@ -116,17 +120,22 @@ abstract class DataRequest extends RequestRun {
     ///
     /// @return false when that is not possible, or not worth it: nothing has been sent
     private boolean readByPipe(On thread, long bytes) throws DeviceException {
-        if (bytes < ReplyPipe.BYTES_MIN || !line.takesPipes() || !session.dataIo.goesByPipe(plan, thread == On.IO)) return false;
+        if (pipeFailed || !line.takesPipes() || !ReplyPipe.isWorthIt(bytes, plan.segments())
+                || !session.dataIo.goesByPipe(plan, thread == On.IO)) return false;
         var pipe = session.pipes.take(bytes, plan.segments());
         if (pipe == null) return false;
-        boolean filled = false;
         long result = 0;
         try {
-            filled = beginPipe(pipe, bytes) && session.dataIo.readToPipe(plan, pipe.writeEnd());
-            if (!filled) return false;
+            pipeFailed = !beginPipe(pipe, bytes) || !session.dataIo.readToPipe(plan, pipe.writeEnd());
+            if (pipeFailed) return false;
             result = sendPipe(pipe, bytes);
         } finally {
-            session.pipes.give(pipe, result > 0);
+            session.pipes.give(pipe, result == FuseProtocol.OUT_HEADER_BYTES + bytes);
+        }
+        if (result < 0 && !isGone(-result)) {
+            log.warn("inode {}: a reply from a pipe was refused by the kernel: {}; it is sent from memory", node, Linux.describe((int) -result));
+            pipeFailed = true;
+            return false;
         }
         sent(result);
         plan.release();

@@ -18,7 +18,7 @@ final class DeviceReader implements Runnable, ReplyLine {
 
     private final FuseSession session;
     private final int fd;
-    private final boolean takesPipes;
+    private final boolean ofKernel;
     private final CpuPins pins;
     private final boolean besideRings;
     private final IntConsumer onEnd;
@@ -33,7 +33,7 @@ final class DeviceReader implements Runnable, ReplyLine {
     DeviceReader(FuseSession session, FuseMount mount, CpuPins pins, boolean besideRings, IntConsumer onEnd) {
         this.session = session;
         fd = mount.fd();
-        takesPipes = mount.takesPipes();
+        ofKernel = mount.isOfKernel();
         this.pins = pins;
         this.besideRings = besideRings;
         this.onEnd = onEnd;
@@ -112,13 +112,13 @@ final class DeviceReader implements Runnable, ReplyLine {
 
     @Override
     public boolean takesPipes() {
-        return takesPipes;
+        return true;
     }
 
     @Override
-    public long sendPipe(ReplyPipe pipe, long bytes) {
+    public long sendPipe(RequestSlot slot, ReplyPipe pipe, long bytes) {
         serving = false;
-        return pipe.sendTo(fd, bytes);
+        return ofKernel ? pipe.sendTo(fd, bytes) : slot.writePipeTo(fd, pipe, bytes);
     }
 
     @Override

@@ -22,14 +22,14 @@ final class FuseMount {
     private final Path point;
     private final int fd;
     private final String fusermount;        // null: mounted by mount(2)
-    private final boolean takesPipes;
+    private final boolean ofKernel;
 
     FuseMount(Path point, int fd, String fusermount) {
         this(point, fd, fusermount, true);
     }
 
-    private FuseMount(Path point, int fd, String fusermount, boolean takesPipes) {
-        this.takesPipes = takesPipes;
+    private FuseMount(Path point, int fd, String fusermount, boolean ofKernel) {
+        this.ofKernel = ofKernel;
         this.point = point;
         this.fd = fd;
         this.fusermount = fusermount;
@@ -42,14 +42,14 @@ final class FuseMount {
                 : byFusermount(point, options, findFusermount(System.getenv("PATH")));
     }
 
-    /// Another end than the kernel's, over a socket, which takes each reply in one piece.
+    /// Somebody in the kernel's place, over a socket.
     static FuseMount standIn(Path point, int socket) {
         return new FuseMount(point, socket, null, false);
     }
 
-    /// Whether a reply may come from a pipe.
-    boolean takesPipes() {
-        return takesPipes;
+    /// Whether the descriptor is of /dev/fuse, which takes a reply in pieces: pages of a pipe.
+    boolean isOfKernel() {
+        return ofKernel;
     }
 
     /// The connection's descriptor; closed by its owner when nobody reads or writes it any more.
@@ -204,7 +204,7 @@ final class FuseMount {
 
     // ---- while mounted
 
-    /// Lets the kernel read ahead in requests as large as its largest. Needs root; without it reads are 128 KiB at the most.
+    /// Lets the kernel read ahead two of its largest requests at a time. Needs root; without it reads are 128 KiB at the most.
     void raiseReadAhead() {
         try {
             var mounted = topMount(point);

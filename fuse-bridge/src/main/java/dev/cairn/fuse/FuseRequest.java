@@ -102,6 +102,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
             case FSYNC, FSYNCDIR, SYNCFS -> stage = Stage.COMMIT;
             case READ -> {
                 if (!has(IO_BYTES)) return malformed();
+                pipeFailed = false;
                 stage = Stage.PLAN_READ;
             }
             case WRITE -> {
@@ -381,7 +382,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
     /// ENOENT and ENODEV: nobody waits any more, because the connection was aborted or unmounted. The kernel then did not
     /// learn what the reply gave it.
     private void notSent(int errno) {
-        if (errno != Linux.ENOENT && errno != Linux.ENODEV && errno != Linux.ECONNABORTED)
+        if (!isGone(errno))
             log.error("the reply to {} of inode {} was refused by the kernel: {}", FuseProtocol.name(opcode), node,
                     Linux.describe(errno));
         if (given != 0 && session.known.forget(given, 1)) session.reclaimer.delete(given);

@@ -17,7 +17,7 @@ interface ReplyLine {
     }
 
     /// Sends the header and as many bytes of payload that are in a pipe.
-    default long sendPipe(ReplyPipe pipe, long bytes) {
+    default long sendPipe(RequestSlot slot, ReplyPipe pipe, long bytes) {
         throw new UnsupportedOperationException("replies of " + getClass().getSimpleName() + " do not come from pipes");
     }
 

@@ -24,8 +24,8 @@ import java.lang.invoke.MethodHandle;
 ///
 /// For one thread at a time. Its calls are bound when the first one is opened.
 final class ReplyPipe implements AutoCloseable {
-    /// Less than this is copied sooner than the calls are made.
-    static final int BYTES_MIN = 64 << 10;
+    /// Less than this, and less from each place of the device, is copied sooner than the calls are made.
+    private static final int BYTES_MIN = 64 << 10, BYTES_OF_PLACE_MIN = 16 << 10;
 
     /// What an ordinary user may have, by default: /proc/sys/fs/pipe-max-size.
     private static final int PIPE_BYTES = 1 << 20;
@@ -52,6 +52,7 @@ final class ReplyPipe implements AutoCloseable {
     static ReplyPipe open() {
         var arena = Arena.ofShared();
         int readEnd = -1, writeEnd = -1, bytes = -1;
+        ReplyPipe opened = null;
         try {
             var errno = errnoMemory(arena);
             var pair = arena.allocate(JAVA_INT, 2);
@@ -60,14 +61,21 @@ final class ReplyPipe implements AutoCloseable {
                 writeEnd = pair.getAtIndex(JAVA_INT, 1);
                 bytes = result((int) FCNTL.invokeExact(errno, writeEnd, F_SETPIPE_SZ, PIPE_BYTES), errno);
             }
-            if (bytes > 0) return new ReplyPipe(arena, errno, readEnd, writeEnd, bytes / PAGE_BYTES);
+            if (bytes > 0) opened = new ReplyPipe(arena, errno, readEnd, writeEnd, bytes / PAGE_BYTES);
+            return opened;
         } catch (Throwable e) {
             throw unexpected(e);
+        } finally {
+            if (opened == null) {
+                if (readEnd >= 0) Linux.close(readEnd);
+                if (writeEnd >= 0) Linux.close(writeEnd);
+                arena.close();
+            }
         }
-        if (readEnd >= 0) Linux.close(readEnd);
-        if (writeEnd >= 0) Linux.close(writeEnd);
-        arena.close();
-        return null;
+    }
+
+    static boolean isWorthIt(long bytes, int places) {
+        return bytes >= BYTES_MIN && bytes >= (long) places * BYTES_OF_PLACE_MIN;
     }
 
     /// Whether a reply of so many bytes from so many places of the device fits: each takes whole pages, the header one.
@@ -96,6 +104,15 @@ final class ReplyPipe implements AutoCloseable {
         } catch (Throwable e) {
             throw unexpected(e);
         }
+    }
+
+    /// Takes the header and so many bytes behind it out again.
+    ///
+    /// @return minus errno when that fails, and the pipe is of no more use
+    long take(MemorySegment header, MemorySegment payload, long bytes) {
+        long n = Linux.read(errno, readEnd, header, OUT_HEADER_BYTES);
+        for (long at = 0; n > 0 && at < bytes; at += Math.max(n, 0)) n = Linux.read(errno, readEnd, payload.asSlice(at), bytes - at);
+        return n == 0 ? -Linux.EINVAL : n;
     }
 
     /// With whatever is in it.

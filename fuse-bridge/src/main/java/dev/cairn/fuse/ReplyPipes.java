@@ -7,8 +7,8 @@ import org.slf4j.LoggerFactory;
 /// The pipes of a session: as many as READs have been answered at once, at most. Safe for many threads.
 final class ReplyPipes {
     private static final Logger log = LoggerFactory.getLogger(FuseSession.class);
-    /// 1 MiB of what the system gives a user's pipes each, 64 by default for all of an ordinary user's.
-    private static final int PIPES_MAX = 16;
+    /// Each takes 1 MiB of what the system gives pipes: 64 MiB by default for all that an ordinary user has.
+    private static final int PIPES_MAX = 8;
 
     /// Guarded by this.
     private final ArrayDeque<ReplyPipe> idle = new ArrayDeque<>();

@@ -248,7 +248,18 @@ abstract class RequestSlot extends Operation implements DirectorySink {
 
     /// The header and the bytes that are in the pipe.
     long sendPipe(ReplyPipe pipe, long bytes) {
-        return line.sendPipe(pipe, bytes);
+        return line.sendPipe(this, pipe, bytes);
+    }
+
+    /// Whether this errno says that nobody waits for the reply any more: interrupted, or the connection has ended.
+    static boolean isGone(long errno) {
+        return errno == Linux.ENOENT || errno == Linux.ENODEV || errno == Linux.ECONNABORTED;
+    }
+
+    /// What is in the pipe, in one piece.
+    long writePipeTo(int fd, ReplyPipe pipe, long bytes) {
+        long taken = pipe.take(out, payload, bytes);
+        return taken < 0 ? taken : writePayloadTo(fd, bytes);
     }
 
     long writeTo(int fd, int bytes) {

@@ -95,7 +95,13 @@ final class StandInKernel implements AutoCloseable {
         int[] pair = MountCalls.socketPair(MountCalls.SOCK_SEQPACKET);
         socket = pair[0];
         sessionSocket = pair[1];
-        MountCalls.receiveWithin(socket, answeredWithin);
+        try {
+            MountCalls.receiveWithin(socket, answeredWithin);
+        } catch (IOException e) {
+            Linux.close(sessionSocket);
+            close();
+            throw e;
+        }
         clients = new Client[count];
         for (int i = 0; i < count; i++) clients[i] = new Client(i);
         var first = clients[0].ask(0, INIT_OUT_BYTES);
@@ -141,6 +147,7 @@ final class StandInKernel implements AutoCloseable {
     private void receive() throws IOException {
         for (;;) {
             long bytes = Linux.read(errno, socket, incoming, incoming.byteSize());
+            if (bytes == -Linux.EINTR) continue;
             if (bytes == -Linux.EAGAIN) throw new IOException("the session has not answered within " + answeredWithin.toMillis() + " ms");
             check("read", bytes);
             if (bytes == 0) throw new IOException("the session has ended");

@@ -500,7 +500,10 @@ class FuseMountTest {
         assertThatThrownBy(() -> readDirectly("a", 0)).hasMessageContaining("Input/output error");
         volume.failReads = false;
         volume.slowReads = true;
+        double before = registry.get("cairn_fuse_spliced_bytes").counter().count();
         assertThat(readDirectly("a", 0)).isEqualTo(content);
+        if (expected > 0) await().untilAsserted(() ->
+                assertThat(registry.get("cairn_fuse_spliced_bytes").counter().count()).isGreaterThan(before + content.length * 0.9));
         try (var hole = FileChannel.open(at.resolve("a"), StandardOpenOption.WRITE)) {
             hole.write(ByteBuffer.wrap(content), 4_000_000);
         }

@@ -6,7 +6,7 @@ import dev.cairn.block.ForwardingDevice;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/// A device in memory as one on a disk: every now and then a read has to wait, as if the page cache had lost it.
+/// A device in memory as one on a disk, also where it is read into pipes: every now and then a read has to wait, as if the page cache had lost it.
 final class ColdAtTimes extends ForwardingDevice {
     private static final int COLD_EVERY = 16;
 
@@ -19,5 +19,20 @@ final class ColdAtTimes extends ForwardingDevice {
     @Override
     public boolean readWithoutWaiting(long byteOffset, MemorySegment into) throws DeviceException {
         return reads.incrementAndGet() % COLD_EVERY != 0 && super.readWithoutWaiting(byteOffset, into);
+    }
+
+    @Override
+    public boolean readsToPipes() {
+        return device.readsToPipes();
+    }
+
+    @Override
+    public boolean isCached(long byteOffset, long bytes) throws DeviceException {
+        return reads.incrementAndGet() % COLD_EVERY != 0 && device.isCached(byteOffset, bytes);
+    }
+
+    @Override
+    public boolean readToPipe(long byteOffset, long bytes, int pipe) throws DeviceException {
+        return device.readToPipe(byteOffset, bytes, pipe);
     }
 }

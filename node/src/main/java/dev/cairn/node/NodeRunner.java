@@ -56,7 +56,8 @@ public final class NodeRunner {
             try (var node = Node.start(config, state, new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), opener)) {
                 started.complete(node);
                 logStart();
-                if (!COLD.equals(environment.get(WARM_UP))) WarmUp.start(node::requests, node.end(), state::warmUp);
+                if (!COLD.equals(environment.get(WARM_UP))) WarmUp.start(node::requests, node.end(), state.warmUp());
+                else ScratchDirectory.discard(state.warmUp());
                 int code = node.end().join();
                 LOG.info("stopping");
                 return code;

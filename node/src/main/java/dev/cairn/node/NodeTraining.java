@@ -35,7 +35,7 @@ public final class NodeTraining {
             live(config.withMounts(List.of()), environment);
         }
         try {
-            WarmUp.once(new StateDirectory(config.state())::warmUp);
+            WarmUp.once(new StateDirectory(config.state()).warmUp());
         } catch (IOException | RuntimeException e) {
             LOG.warn("training without warming up: {}", e.getMessage());
         }

@@ -1,6 +1,7 @@
 package dev.cairn.node;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -10,16 +11,18 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import java.util.Comparator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// A directory that begins empty and is deleted at its end. What a killed process has left behind goes with the next
-/// beginning at the same place.
+/// beginning at the same place. For a place that nobody else may write to.
 final class ScratchDirectory implements AutoCloseable {
-    private static final Path MEMORY = Path.of("/dev/shm");
-    /// Several times what a node that warms up writes. Containers have 64 MiB.
-    private static final long ROOM_BYTES = 40L << 20;
+    private static final Logger LOG = LoggerFactory.getLogger(ScratchDirectory.class);
     /// Some thousand fsyncs of a disk as quick as this are done in some seconds.
     private static final long QUICK_NANOS = 1_500_000;
     private static final int PROBES = 5;
+    /// What has to be free beside it: far more than it takes.
+    private static final long ROOM_BYTES = 256L << 20;
 
     private final Path path;
 
@@ -33,23 +36,15 @@ final class ScratchDirectory implements AutoCloseable {
         return path;
     }
 
-    /// For files that are fsynced often and mean nothing: on the disk, where that is no burden to it; else in memory, if the
-    /// system has room there.
+    /// Whether a directory here may be fsynced thousands of times without anybody minding: the disk is quick, and has room.
     ///
-    /// @param name   of the one in memory; nobody else has it
-    /// @param onDisk its parent is there
-    static Path place(String name, Path onDisk) {
-        try {
-            if (fsyncTakes(onDisk) < QUICK_NANOS || !Files.isWritable(MEMORY)) return onDisk;
-            var store = Files.getFileStore(MEMORY);
-            return store.type().equals("tmpfs") && store.getUsableSpace() >= ROOM_BYTES ? MEMORY.resolve(name) : onDisk;
-        } catch (IOException _) {
-            return onDisk;
-        }
+    /// @throws IOException when it cannot be written to
+    static boolean isWelcome(Path path) throws IOException {
+        return Files.getFileStore(path.getParent()).getUsableSpace() >= ROOM_BYTES && fsyncNanos(path) <= QUICK_NANOS;
     }
 
-    /// The median of a few, in nanoseconds.
-    private static long fsyncTakes(Path place) throws IOException {
+    /// The median of a few.
+    private static long fsyncNanos(Path place) throws IOException {
         var probe = place.resolveSibling(place.getFileName() + ".probe");
         try (var file = FileChannel.open(probe, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.DELETE_ON_CLOSE)) {
             var nanos = new long[PROBES];
@@ -64,12 +59,23 @@ final class ScratchDirectory implements AutoCloseable {
         }
     }
 
+    /// What it was for is done, whatever becomes of the files: the next beginning tries again.
     @Override
-    public void close() throws IOException {
-        delete(path);
+    public void close() {
+        discard(path);
     }
 
-    private static void delete(Path path) throws IOException {
+    /// Deletes what one has left behind, if it can.
+    static void discard(Path path) {
+        try {
+            delete(path);
+        } catch (IOException | UncheckedIOException e) {
+            LOG.warn("{} is left behind, and may be deleted: {}", path, e.toString());
+        }
+    }
+
+    /// With everything in it; symbolic links themselves.
+    static void delete(Path path) throws IOException {
         if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) return;
         try (var files = Files.walk(path)) {
             for (var file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);

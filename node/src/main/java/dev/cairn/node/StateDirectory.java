@@ -59,15 +59,9 @@ public final class StateDirectory {
     }
 
     /// The journal of a node that warms up, for as long as it does: on the disk of the real one, whose fsyncs are what takes
-    /// time, or in memory where they take too long. Of the one node that has this directory's lock.
+    /// time.
     Path warmUp() {
-        var onDisk = dir.resolve("warm-up");
-        try {
-            var own = Files.readAttributes(dir, "unix:dev,ino");
-            return ScratchDirectory.place("cairn-warm-up-%x-%x".formatted(own.get("dev"), own.get("ino")), onDisk);
-        } catch (IOException _) {
-            return onDisk;
-        }
+        return dir.resolve("warm-up");
     }
 
     public Path journal() {

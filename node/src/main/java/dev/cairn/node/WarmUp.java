@@ -21,7 +21,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.LongSupplier;
-import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -43,12 +42,12 @@ final class WarmUp {
     private final LongSupplier requests;
     private final Future<?> end;
     private final int daysMax;
-    private final Supplier<Path> directory;
+    private final Path directory;
     private final long began = System.nanoTime(), latest = began + LATEST.toNanos();
     private long seen;
     private long seenAt = began;
 
-    private WarmUp(LongSupplier requests, Future<?> end, int daysMax, Supplier<Path> directory) {
+    private WarmUp(LongSupplier requests, Future<?> end, int daysMax, Path directory) {
         this.directory = directory;
         this.requests = requests;
         this.end = end;
@@ -60,13 +59,13 @@ final class WarmUp {
     ///
     /// @param requests  how many the real mount has served
     /// @param end       it is over as soon as this is done
-    /// @param directory for its journal: asked on a thread of its own; deleted before and after
-    static void start(LongSupplier requests, Future<?> end, Supplier<Path> directory) {
+    /// @param directory for its journal, where the disk is quick; deleted before and after. Its parent is there. Null: in memory
+    static void start(LongSupplier requests, Future<?> end, Path directory) {
         Thread.ofPlatform().daemon().name("cairn-warm-up").start(new WarmUp(requests, end, DAYS_MAX, directory)::run);
     }
 
     /// A little of it, here and now: for the JVM to record what it loads.
-    static void once(Supplier<Path> directory) throws IOException {
+    static void once(Path directory) throws IOException {
         new WarmUp(() -> 0, new CompletableFuture<>(), 1, directory).work();
     }
 
@@ -83,8 +82,9 @@ final class WarmUp {
     }
 
     private void work() throws IOException {
-        try (var devices = ScratchDevices.open(META_BYTES, DATA_BYTES); var journal = new ScratchDirectory(directory.get());
-             var server = ScratchServer.start(LocalVolume.geometry(devices.label()), LocalVolume.followers(devices), journal.path())) {
+        try (var devices = ScratchDevices.open(META_BYTES, DATA_BYTES); var journal = directory != null && ScratchDirectory.isWelcome(directory) ? new ScratchDirectory(directory) : null;
+             var server = ScratchServer.start(LocalVolume.geometry(devices.label()), LocalVolume.followers(devices), journal == null ? null : journal.path())) {
+            if (journal == null) LOG.info("fsyncs take too long here to be rehearsed, or there is no room: the first ones will be slower");
             LOG.info("warming up, on volume {} in memory", devices.label().fsidText());
             // A mount's end takes ways that compiled code has not seen. Seen once, they do not make it worthless the next time.
             mounted(devices, server, 1);

@@ -48,25 +48,30 @@ class WarmUpTest {
         // What one that was killed has left.
         Files.createDirectories(state.resolve("warm-up/raft"));
         Files.writeString(state.resolve("warm-up/raft/front-0"), "no log of this one");
-        WarmUp.once(() -> state.resolve("warm-up"));
+        WarmUp.once(state.resolve("warm-up"));
         awaitNothingLeft();
     }
 
     @Test
-    void its_journal_is_on_its_own_disk_or_in_memory_and_goes() throws IOException {
-        var place = new StateDirectory(state).warmUp();
-        assertThat(state).isEmptyDirectory();
-        if (!place.equals(state.resolve("warm-up"))) {
-            assertThat(place).hasParent(Path.of("/dev/shm"));
-            assertThat(place).isNotEqualTo(new StateDirectory(Files.createDirectory(state.resolve("other"))).warmUp());
-        }
+    void it_does_without_a_disk() throws IOException {
+        WarmUp.once(null);
+        awaitNothingLeft();
+    }
+
+    @Test
+    void a_scratch_directory_begins_empty_and_follows_no_link() throws IOException {
+        var elsewhere = Files.createDirectory(state.resolve("elsewhere"));
+        Files.writeString(elsewhere.resolve("kept"), "text");
+        var place = Files.createSymbolicLink(state.resolve("warm-up"), elsewhere);
         try (var scratch = new ScratchDirectory(place)) {
-            Files.writeString(scratch.path().resolve("file"), "text");
-            try (var again = new ScratchDirectory(place)) {
-                assertThat(again.path()).isEmptyDirectory();
-            }
-            assertThat(place).doesNotExist();
+            assertThat(scratch.path()).isEmptyDirectory();
+            Files.createSymbolicLink(place.resolve("link"), elsewhere);
+            Files.writeString(Files.createDirectory(place.resolve("inner")).resolve("file"), "text");
         }
+        assertThat(place).doesNotExist();
+        assertThat(elsewhere.resolve("kept")).hasContent("text");
+        ScratchDirectory.isWelcome(place);
+        assertThat(state).isDirectoryContaining(file -> file.equals(elsewhere)).isDirectoryNotContaining(file -> !file.equals(elsewhere));
     }
 
     @Test
@@ -74,7 +79,7 @@ class WarmUpTest {
         var requests = new AtomicLong();
         var end = new CompletableFuture<Void>();
         // Ever more requests, each time it looks.
-        WarmUp.start(() -> requests.addAndGet(1000), end, () -> state.resolve("warm-up"));
+        WarmUp.start(() -> requests.addAndGet(1000), end, state.resolve("warm-up"));
         Awaitility.await().atMost(Duration.ofSeconds(30)).until(() -> stack("cairn-warm-up").contains("rest"));
         assertThat(memoryFiles()).isPositive();
         end.complete(null);

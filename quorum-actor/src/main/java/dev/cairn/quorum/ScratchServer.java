@@ -1,5 +1,6 @@
 package dev.cairn.quorum;
 
+import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
 import dev.cairn.proto.VolumeGeometry;
 import dev.cairn.quorum.journal.JournalExtension;
@@ -28,8 +29,6 @@ public final class ScratchServer implements AutoCloseable {
     private static final Duration JOURNAL_TIMEOUT = Duration.ofSeconds(10);
     private static final String CONFIG = """
             pekko.actor.provider = local
-            pekko.persistence.journal.plugin = "cairn.quorum.journal"
-            pekko.persistence.snapshot-store.plugin = "cairn.quorum.snapshot"
             pekko.coordinated-shutdown.run-by-actor-system-terminate = off
             pekko.coordinated-shutdown.terminate-actor-system = off
             # A guest in a process that ends with others.
@@ -37,9 +36,17 @@ public final class ScratchServer implements AutoCloseable {
             pekko.actor.default-dispatcher.fork-join-executor.parallelism-max = 2
             pekko.actor.internal-dispatcher.fork-join-executor.parallelism-max = 2
             """;
+    private static final String ON_DISK = """
+            pekko.persistence.journal.plugin = "cairn.quorum.journal"
+            pekko.persistence.snapshot-store.plugin = "cairn.quorum.snapshot"
+            """;
+    private static final String IN_MEMORY = """
+            pekko.persistence.journal.plugin = "pekko.persistence.journal.inmem"
+            pekko.persistence.snapshot-store.plugin = "pekko.persistence.no-snapshot-store"
+            """;
 
     private final ActorSystem<Void> system;
-
+    /// Null: in memory.
     private final RatisJournal journal;
 
     private ScratchServer(ActorSystem<Void> system, RatisJournal journal) {
@@ -50,19 +57,29 @@ public final class ScratchServer implements AutoCloseable {
     /// Mounts in [#system] find it at the receptionist as soon as it serves. What it knows grows with every commit, so it
     /// does not live for long.
     ///
-    /// @param devices   of the volume, which has this geometry
-    /// @param directory for its journal: there is none yet, or an empty one
+    /// @param devices   of the volume, which has this geometry; the caller's, to be closed after this
+    /// @param directory for its journal: there is none yet, or an empty one. Null: the journal is a list in memory
+    /// @throws dev.cairn.quorum.journal.JournalException when the journal cannot be made there
     public static ScratchServer start(VolumeGeometry geometry, VolumeDevices devices, Path directory) {
-        var journal = RatisJournal.open(new RatisJournal.Settings(directory, geometry.getFsid(), 0, List.of(new JournalPeer(0, "127.0.0.1", 1)),
-                JOURNAL_TIMEOUT, devices.data()));
+        var journal = directory == null ? null : RatisJournal.open(new RatisJournal.Settings(directory, geometry.getFsid(), 0,
+                List.of(new JournalPeer(0, "127.0.0.1", 1)), JOURNAL_TIMEOUT, devices.data()));
+        ActorSystem<Void> system = null;
+        try {
+            system = ActorSystem.create(host(new ServerEntity.Settings(geometry.getFsid(), geometry, devices, 0, ServerSettings.DEFAULT,
+                    false, () -> {}, Fencing.NONE_NEEDED, _ -> {})), "cairn-scratch", config(directory == null ? IN_MEMORY : ON_DISK));
+            if (journal != null) JournalExtension.of(Adapter.toClassic(system)).provide(journal);
+            return new ScratchServer(system, journal);
+        } catch (RuntimeException | Error e) {
+            if (system != null) system.terminate();
+            if (journal != null) journal.close();
+            throw e;
+        }
+    }
+
+    private static Config config(String plugins) {
         var loader = ScratchServer.class.getClassLoader();
-        var config = ConfigFactory.parseString(CONFIG).withFallback(ConfigFactory.parseResources(loader, "cairn-cluster.conf"))
+        return ConfigFactory.parseString(CONFIG + plugins).withFallback(ConfigFactory.parseResources(loader, "cairn-cluster.conf"))
                 .withFallback(ConfigFactory.defaultReference(loader)).resolve();
-        var settings = new ServerEntity.Settings(geometry.getFsid(), geometry, devices, 0, ServerSettings.DEFAULT,
-                false, () -> {}, Fencing.NONE_NEEDED, _ -> {});
-        var system = ActorSystem.create(host(settings), "cairn-scratch", config);
-        JournalExtension.of(Adapter.toClassic(system)).provide(journal);
-        return new ScratchServer(system, journal);
     }
 
     private static Behavior<Void> host(ServerEntity.Settings settings) {
@@ -78,6 +95,7 @@ public final class ScratchServer implements AutoCloseable {
         return system;
     }
 
+    /// Waits until it has ended, some seconds at the most for the actors.
     @Override
     public void close() {
         system.terminate();
@@ -88,7 +106,7 @@ public final class ScratchServer implements AutoCloseable {
         } catch (ExecutionException | TimeoutException e) {
             LOG.warn("the actor system of a scratch server did not end in time", e);
         } finally {
-            journal.close();
+            if (journal != null) journal.close();
         }
     }
 }
