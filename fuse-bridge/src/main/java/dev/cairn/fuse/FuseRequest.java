@@ -55,7 +55,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
             return true;
         }
         boolean whole = readHeader(bytes);
-        session.requestCame();
+        session.requestCame(!FuseProtocol.isOneWay(opcode));
         error = null;
         answered = inGate = accessCounts = privilegesTaken = false;
         bodyBytes = 0;

@@ -16,6 +16,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -105,6 +106,8 @@ public final class FuseSession {
     private final ReaderPlaces places;
     /// Null when nothing is asked.
     private final PromptCpus promptCpus;
+    /// Requests that somebody has waited for, counted for [#promptCpus].
+    private final LongAdder awaited = new LongAdder();
     private final List<DeviceReader> readers = new ArrayList<>();
     private final Away away = new Away();
     private volatile End end = End.UNMOUNTED;
@@ -202,7 +205,7 @@ public final class FuseSession {
         if (micros.isEmpty()) return null;
         log.info("{}: while requests come in a stream, CPUs are asked to wake within {} us (cpu-latency {})", mount.point(),
                 micros.getAsInt(), latency.label());
-        var prompt = new PromptCpus(micros.getAsInt(), Path.of("/").resolve(CpuLatency.DEVICE), metrics::requests);
+        var prompt = new PromptCpus(micros.getAsInt(), Path.of("/").resolve(CpuLatency.DEVICE), awaited::sum);
         metrics.promptFor(prompt);
         return prompt;
     }
@@ -314,9 +317,12 @@ public final class FuseSession {
         request.close();
     }
 
-    void requestCame() {
+    /// @param isAwaited somebody waits for the reply
+    void requestCame(boolean isAwaited) {
         metrics.started();
-        if (promptCpus != null) promptCpus.requestCame();
+        if (promptCpus == null || !isAwaited) return;
+        awaited.increment();
+        promptCpus.requestCame();
     }
 
     void wentAway() {

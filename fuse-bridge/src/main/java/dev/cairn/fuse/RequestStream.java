@@ -3,13 +3,13 @@ package dev.cairn.fuse;
 /// Tells a stream of requests from single ones, by looks at how many there have been. No clock, no thread.
 ///
 ///     resting --[a request]--> watching --[nothing for a second]--> resting
-///                                 '--[a stream]--> streaming --[none for 50 ms]--> watching
+///                                 '--[a stream]--> streaming --[none for 30 ms]--> watching
 final class RequestStream {
     /// Fewer wait for disks or think between requests: then what a wake-up costs does not count.
     static final long PER_SECOND = 2_000;
     /// So many are no stream yet, however soon they came: a command or two.
     static final int FEW = 7;
-    static final long KEEP_NANOS = 50_000_000, REST_NANOS = 1_000_000_000;
+    static final long KEEP_NANOS = 30_000_000, REST_NANOS = 1_000_000_000;
     /// The first look comes soon, so that a stream's beginning is part of it.
     static final long FIRST_LOOK_NANOS = 1_000_000, LOOK_NANOS = 10_000_000;
 

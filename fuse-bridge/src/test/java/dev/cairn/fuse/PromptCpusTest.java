@@ -61,7 +61,7 @@ class PromptCpusTest {
             assertThat(ByteBuffer.wrap(Files.readAllBytes(device)).order(ByteOrder.nativeOrder()).getInt()).isEqualTo(7);
             await().until(() -> !isOpen(device));
         }
-        assertThat(prompt.heldSeconds()).isBetween(0.09, 60.0);
+        assertThat(prompt.heldSeconds()).isBetween(0.05, 60.0);
         streamUntil(prompt, () -> isOpen(device));
         prompt.stop();
         thread.join();

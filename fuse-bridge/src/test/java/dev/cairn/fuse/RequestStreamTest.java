@@ -27,9 +27,9 @@ class RequestStreamTest {
         assertThat(look(10, 300)).isTrue();
         // A pause between two bursts.
         assertThat(look(10, 0)).isTrue();
-        assertThat(look(30, 0)).isTrue();
+        assertThat(look(15, 0)).isTrue();
         assertThat(look(10, 30)).isTrue();
-        assertThat(look(49, 0)).isTrue();
+        assertThat(look(29, 0)).isTrue();
         assertThat(look(1, 0)).isFalse();
         assertThat(stream.resting()).isFalse();
     }
