@@ -24,7 +24,7 @@ public interface BlockDevice extends AutoCloseable {
     /// @return false when it would wait, or cannot tell; `into` is undefined then
     boolean readWithoutWaiting(long byteOffset, MemorySegment into) throws DeviceException;
 
-    /// Whether [#readToPipe] can be of use.
+    /// Whether [#readToPipe] can be of use. Not of a device that has to look at what is read.
     default boolean readsToPipes() {
         return false;
     }

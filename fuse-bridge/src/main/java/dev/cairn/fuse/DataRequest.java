@@ -133,7 +133,7 @@ abstract class DataRequest extends RequestRun {
             session.pipes.give(pipe, result == FuseProtocol.OUT_HEADER_BYTES + bytes);
         }
         if (result < 0 && !isGone(-result)) {
-            log.warn("inode {}: a reply from a pipe was refused by the kernel: {}; it is sent from memory", node, Linux.describe((int) -result));
+            session.pipes.openNoMore("the kernel refused a reply from a pipe: " + Linux.describe((int) -result));
             pipeFailed = true;
             return false;
         }

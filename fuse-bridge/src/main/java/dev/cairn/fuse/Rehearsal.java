@@ -20,8 +20,8 @@ import java.util.concurrent.TimeoutException;
 /// by a session as any other. For a JVM to compile what it will need, before somebody waits for it. Belongs to one thread.
 public final class Rehearsal implements AutoCloseable {
     private static final int CLIENTS = 2, IO_THREADS = 4;
-    /// Of a day: as much as lasts half a second once all is compiled. What is done once in a commit takes thousands of them.
-    private static final int FILES = 200, LISTED = 8, SYNCED = 400, CHUNK = 128 << 10, CHUNKS = 32, RANDOM = 200, RARE = 2;
+    /// Of a day: as much as lasts a third of a second once all is compiled, without fsyncs.
+    private static final int FILES = 200, LISTED = 8, CHUNK = 128 << 10, CHUNKS = 32, RANDOM = 200, RARE = 2;
     private static final long ENDED_WITHIN_SECONDS = 60;
     private static final Duration ANSWERED_WITHIN = Duration.ofSeconds(30);
 
@@ -33,23 +33,27 @@ public final class Rehearsal implements AutoCloseable {
     private final StandInKernel kernel;
     private final FuseSession session;
     private final RehearsedCalls calls;
+    private final int synced;
 
-    private Rehearsal(StandInKernel kernel, FuseSession session, RehearsedCalls calls) {
+    private Rehearsal(StandInKernel kernel, FuseSession session, RehearsedCalls calls, int synced) {
+        this.synced = synced;
         this.kernel = kernel;
         this.session = session;
         this.calls = calls;
     }
 
     /// Of a file system that has its root directory.
-    public static Rehearsal begin(FileSystem fileSystem, DataIo dataIo, Submitter submitter, MeterRegistry meters, long fsid, long rid, Pace pace)
-            throws IOException {
+    ///
+    /// @param synced files that each client fsyncs in a day
+    public static Rehearsal begin(FileSystem fileSystem, DataIo dataIo, Submitter submitter, MeterRegistry meters, long fsid, long rid, int synced,
+            Pace pace) throws IOException {
         var kernel = new StandInKernel(CLIENTS, ANSWERED_WITHIN);
         try {
             var settings = new FuseSession.Settings(kernel.mount().point(), MountOptions.of("rehearsal"), CachePolicy.singleMount(),
                     Transport.DEV_FUSE, CpuLatency.OFF, CLIENTS, IO_THREADS, fsid, rid);
             var session = FuseSession.on(kernel.mount(), null, settings, fileSystem, dataIo, submitter, meters, _ -> {});
             kernel.greeted();
-            return new Rehearsal(kernel, session, new RehearsedCalls(kernel, Math.max(FILES, SYNCED), pace));
+            return new Rehearsal(kernel, session, new RehearsedCalls(kernel, Math.max(FILES, synced), pace), synced);
         } catch (IOException | RuntimeException e) {
             kernel.close();
             throw e;
@@ -118,12 +122,12 @@ public final class Rehearsal implements AutoCloseable {
     }
 
     private void syncedFiles() throws IOException {
-        for (int i = 0; i < SYNCED; i++) {
+        for (int i = 0; i < synced; i++) {
             calls.create(i);
             calls.write(i, 0, BLOCK);
             calls.fsync(i);
         }
-        for (int i = 0; i < SYNCED; i++) calls.unlink("file", i);
+        for (int i = 0; i < synced; i++) calls.unlink("file", i);
     }
 
     /// Calls among others, not in series.

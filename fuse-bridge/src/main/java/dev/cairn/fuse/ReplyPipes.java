@@ -30,7 +30,10 @@ final class ReplyPipes {
             pipe = ReplyPipe.open();
         } finally {
             // What the system does not give it is not asked for again and again.
-            if (pipe == null) forget(true);
+            if (pipe == null) {
+                forget();
+                openNoMore("the system gives no more pipes of 1 MiB");
+            }
         }
         if (pipe == null || pipe.holds(bytes, places)) return pipe;
         give(pipe, true);
@@ -45,14 +48,18 @@ final class ReplyPipes {
             }
         } else {
             pipe.close();
-            forget(false);
+            forget();
         }
     }
 
-    private synchronized void forget(boolean andOpenNoMore) {
+    /// Those there are stay in use.
+    synchronized void openNoMore(String why) {
+        if (!noMore) log.warn("{}; large reads that find no pipe are copied once more", why);
+        noMore = true;
+    }
+
+    private synchronized void forget() {
         open--;
-        if (andOpenNoMore && !noMore) log.info("the system gives no more pipes of 1 MiB; some large reads are copied once more");
-        noMore |= andOpenNoMore;
     }
 
     /// When none is away any more.

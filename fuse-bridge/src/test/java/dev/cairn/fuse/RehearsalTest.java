@@ -23,7 +23,7 @@ final class RehearsalTest {
     }
 
     private Rehearsal begin(Rehearsal.Pace pace) throws IOException {
-        return Rehearsal.begin(volume.fileSystem, volume.dataIo, volume, meters, 1, 2, pace);
+        return Rehearsal.begin(volume.fileSystem, volume.dataIo, volume, meters, 1, 2, 50, pace);
     }
 
     private long served(String opcode) {

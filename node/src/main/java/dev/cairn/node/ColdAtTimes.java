@@ -8,7 +8,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /// A device in memory as one on a disk, also where it is read into pipes: every now and then a read has to wait, as if the page cache had lost it.
 final class ColdAtTimes extends ForwardingDevice {
-    private static final int COLD_EVERY = 16;
+    private static final int COLD_EVERY = 16, LARGE_BYTES = 64 << 10;
 
     private final AtomicInteger reads = new AtomicInteger();
 
@@ -18,7 +18,8 @@ final class ColdAtTimes extends ForwardingDevice {
 
     @Override
     public boolean readWithoutWaiting(long byteOffset, MemorySegment into) throws DeviceException {
-        return reads.incrementAndGet() % COLD_EVERY != 0 && super.readWithoutWaiting(byteOffset, into);
+        // A large one has been asked for by [#isCached] before, and was not.
+        return into.byteSize() < LARGE_BYTES && reads.incrementAndGet() % COLD_EVERY != 0 && super.readWithoutWaiting(byteOffset, into);
     }
 
     @Override

@@ -36,17 +36,25 @@ final class ScratchDirectory implements AutoCloseable {
         return path;
     }
 
-    /// Whether a directory here may be fsynced thousands of times without anybody minding: the disk is quick, and has room.
-    ///
-    /// @throws IOException when it cannot be written to
-    static boolean isWelcome(Path path) throws IOException {
-        return Files.getFileStore(path.getParent()).getUsableSpace() >= ROOM_BYTES && fsyncNanos(path) <= QUICK_NANOS;
+    /// Whether files here may be fsynced thousands of times without anybody minding: the disk is quick, and has room.
+    static boolean isWelcome(Path path) {
+        return isWelcome(path, ROOM_BYTES, QUICK_NANOS);
+    }
+
+    static boolean isWelcome(Path path, long roomBytes, long quickNanos) {
+        try {
+            return path.getParent().toFile().getUsableSpace() >= roomBytes && fsyncNanos(path) <= quickNanos;
+        } catch (IOException e) {
+            LOG.info("{} cannot be written to: {}", path.getParent(), e.toString());
+            return false;
+        }
     }
 
     /// The median of a few.
     private static long fsyncNanos(Path place) throws IOException {
         var probe = place.resolveSibling(place.getFileName() + ".probe");
-        try (var file = FileChannel.open(probe, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.DELETE_ON_CLOSE)) {
+        // It has a name all the time: file systems need not write what has none.
+        try (var file = FileChannel.open(probe, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
             var nanos = new long[PROBES];
             for (int i = 0; i < PROBES; i++) {
                 long from = System.nanoTime();
@@ -56,6 +64,8 @@ final class ScratchDirectory implements AutoCloseable {
             }
             Arrays.sort(nanos);
             return nanos[PROBES / 2];
+        } finally {
+            Files.deleteIfExists(probe);
         }
     }
 

@@ -33,6 +33,9 @@ final class WarmUp {
     private static final long META_BYTES = 32L << 20, DATA_BYTES = 32L << 20, CACHE_BYTES = 8L << 20, DIRTY_BYTES = 4L << 20;
     private static final Duration STARTED_WITHIN = Duration.ofSeconds(20), ENDED_WITHIN = Duration.ofSeconds(30), COMMIT_INTERVAL = Duration.ofSeconds(5);
     private static final int DAYS_MIN = 5, DAYS_MAX = 30, IO_THREADS = 4;
+    /// Files that a client fsyncs in a day. What is done once in a commit takes thousands of them to be worth compiling, but a
+    /// journal in memory keeps all that it ever got.
+    private static final int SYNCED = 400, SYNCED_IN_MEMORY = 50;
     /// Of a day, in CPU time of the compilers: less is what every JVM does for ever.
     private static final double COMPILING_MIN = 0.1;
     private static final Duration REST = Duration.ofMillis(100), LATEST = Duration.ofMinutes(2);
@@ -82,13 +85,17 @@ final class WarmUp {
     }
 
     private void work() throws IOException {
-        try (var devices = ScratchDevices.open(META_BYTES, DATA_BYTES); var journal = directory != null && ScratchDirectory.isWelcome(directory) ? new ScratchDirectory(directory) : null;
+        // Of one that was killed.
+        if (directory != null) ScratchDirectory.discard(directory);
+        try (var devices = ScratchDevices.open(META_BYTES, DATA_BYTES);
+             var journal = directory != null && ScratchDirectory.isWelcome(directory) ? new ScratchDirectory(directory) : null;
              var server = ScratchServer.start(LocalVolume.geometry(devices.label()), LocalVolume.followers(devices), journal == null ? null : journal.path())) {
             if (journal == null) LOG.info("fsyncs take too long here to be rehearsed, or there is no room: the first ones will be slower");
             LOG.info("warming up, on volume {} in memory", devices.label().fsidText());
             // A mount's end takes ways that compiled code has not seen. Seen once, they do not make it worthless the next time.
-            mounted(devices, server, 1);
-            if (!ends()) mounted(devices, server, daysMax);
+            int synced = journal == null ? SYNCED_IN_MEMORY : SYNCED;
+            mounted(devices, server, synced, 1);
+            if (!ends()) mounted(devices, server, synced, daysMax);
         } catch (ExecutionException | TimeoutException e) {
             throw new IOException(e.toString(), e);
         } catch (InterruptedException e) {
@@ -96,7 +103,7 @@ final class WarmUp {
         }
     }
 
-    private void mounted(VolumeDevices devices, ScratchServer server, int daysMax)
+    private void mounted(VolumeDevices devices, ScratchServer server, int synced, int daysMax)
             throws IOException, InterruptedException, ExecutionException, TimeoutException {
         var registered = new CompletableFuture<Void>();
         var meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
@@ -109,7 +116,7 @@ final class WarmUp {
             var formatted = new CompletableFuture<Void>();
             client.submit(new LocalMount.MakeRoot(fileSystem, formatted));
             formatted.get(STARTED_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
-            try (var rehearsal = Rehearsal.begin(fileSystem, new DataIo(new ColdAtTimes(client.data())), LocalMount.submitter(client), meters, fsid, client.rid(), this::mayGoOn)) {
+            try (var rehearsal = Rehearsal.begin(fileSystem, new DataIo(new ColdAtTimes(client.data())), LocalMount.submitter(client), meters, fsid, client.rid(), synced, this::mayGoOn)) {
                 days(rehearsal, daysMax);
             }
         }

@@ -70,7 +70,10 @@ class WarmUpTest {
         }
         assertThat(place).doesNotExist();
         assertThat(elsewhere.resolve("kept")).hasContent("text");
-        ScratchDirectory.isWelcome(place);
+        assertThat(ScratchDirectory.isWelcome(place, 0, Long.MAX_VALUE)).isTrue();
+        assertThat(ScratchDirectory.isWelcome(place, Long.MAX_VALUE, Long.MAX_VALUE)).isFalse();
+        assertThat(ScratchDirectory.isWelcome(place, 0, 0)).isFalse();
+        assertThat(ScratchDirectory.isWelcome(state.resolve("none/warm-up"), 0, Long.MAX_VALUE)).isFalse();
         assertThat(state).isDirectoryContaining(file -> file.equals(elsewhere)).isDirectoryNotContaining(file -> !file.equals(elsewhere));
     }
 

@@ -70,8 +70,8 @@ public final class ScratchServer implements AutoCloseable {
             if (journal != null) JournalExtension.of(Adapter.toClassic(system)).provide(journal);
             return new ScratchServer(system, journal);
         } catch (RuntimeException | Error e) {
-            if (system != null) system.terminate();
-            if (journal != null) journal.close();
+            if (system != null) new ScratchServer(system, journal).close();
+            else if (journal != null) journal.close();
             throw e;
         }
     }
