@@ -1,16 +1,17 @@
 package dev.cairn.node;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
-import java.util.Comparator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -76,19 +77,40 @@ final class ScratchDirectory implements AutoCloseable {
     }
 
     /// Deletes what one has left behind, if it can.
-    static void discard(Path path) {
+    ///
+    /// @return false when something is still there; the log says why
+    static boolean discard(Path path) {
         try {
             delete(path);
-        } catch (IOException | UncheckedIOException e) {
+            return true;
+        } catch (IOException e) {
             LOG.warn("{} is left behind, and may be deleted: {}", path, e.toString());
+            return false;
         }
     }
 
-    /// With everything in it; symbolic links themselves.
-    static void delete(Path path) throws IOException {
-        if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) return;
-        try (var files = Files.walk(path)) {
-            for (var file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
-        }
+    /// With everything in it; symbolic links themselves. Others may delete there as well: a process that ends takes its lock
+    /// files away.
+    private static void delete(Path path) throws IOException {
+        Files.walkFileTree(path, new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
+                Files.deleteIfExists(file);
+                return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult visitFileFailed(Path file, IOException why) throws IOException {
+                if (why instanceof NoSuchFileException) return FileVisitResult.CONTINUE;
+                throw why;
+            }
+
+            @Override
+            public FileVisitResult postVisitDirectory(Path directory, IOException why) throws IOException {
+                if (why != null && !(why instanceof NoSuchFileException)) throw why;
+                Files.deleteIfExists(directory);
+                return FileVisitResult.CONTINUE;
+            }
+        });
     }
 }

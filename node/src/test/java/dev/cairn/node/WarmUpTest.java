@@ -78,6 +78,19 @@ class WarmUpTest {
     }
 
     @Test
+    void a_scratch_directory_goes_also_when_others_delete_in_it() throws Exception {
+        for (int round = 0; round < 20; round++) {
+            var scratch = new ScratchDirectory(state.resolve("warm-up"));
+            for (int i = 0; i < 200; i++) Files.createFile(Files.createDirectories(scratch.path().resolve("inner" + i % 10)).resolve("file" + i));
+            var other = CompletableFuture.supplyAsync(() -> ScratchDirectory.discard(scratch.path()));
+            assertThat(ScratchDirectory.discard(scratch.path())).isTrue();
+            assertThat(other.join()).isTrue();
+            assertThat(scratch.path()).doesNotExist();
+            scratch.close();
+        }
+    }
+
+    @Test
     void it_rests_while_the_mount_has_work_and_ends_with_the_node() throws IOException {
         var requests = new AtomicLong();
         var end = new CompletableFuture<Void>();
