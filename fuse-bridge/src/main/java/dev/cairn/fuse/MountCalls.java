@@ -110,7 +110,7 @@ final class MountCalls {
         }
     }
 
-    /// A pipe that closes on exec: its write end reaches a child only as the stderr that [#spawn] makes of it.
+    /// A pipe that closes on exec, read end first: its write end reaches a child only as the stderr that [#spawn] makes of it.
     static int[] pipe() throws IOException {
         try (var arena = Arena.ofConfined()) {
             var errno = errnoMemory(arena);

@@ -16,7 +16,7 @@ interface ReplyLine {
         return false;
     }
 
-    /// Sends the header and as many bytes of payload that are in a pipe.
+    /// Sends the header and so many bytes of payload that are in the pipe behind it.
     default long sendPipe(RequestSlot slot, ReplyPipe pipe, long bytes) {
         throw new UnsupportedOperationException("replies of " + getClass().getSimpleName() + " do not come from pipes");
     }

@@ -1,7 +1,6 @@
 package dev.cairn.fuse;
 
 import static dev.cairn.fuse.FuseProtocol.OUT_HEADER_BYTES;
-import static dev.cairn.fuse.Linux.O_CLOEXEC;
 import static dev.cairn.fuse.Linux.call;
 import static dev.cairn.fuse.Linux.errno;
 import static dev.cairn.fuse.Linux.errnoMemory;
@@ -12,6 +11,7 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
@@ -30,7 +30,6 @@ final class ReplyPipe implements AutoCloseable {
     /// What an ordinary user may have, by default: /proc/sys/fs/pipe-max-size.
     private static final int PIPE_BYTES = 1 << 20;
     private static final int F_SETPIPE_SZ = 1031, SPLICE_F_NONBLOCK = 2;
-    private static final MethodHandle PIPE2 = call("pipe2", JAVA_INT, ADDRESS, JAVA_INT);
     private static final MethodHandle FCNTL = variadic("fcntl", 2, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT);
     private static final MethodHandle SPLICE =
             call("splice", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT);
@@ -50,25 +49,25 @@ final class ReplyPipe implements AutoCloseable {
 
     /// @return null when the system gives no pipe of a useful size
     static ReplyPipe open() {
+        int[] ends;
+        try {
+            ends = MountCalls.pipe();
+        } catch (IOException none) {
+            return null;    // whoever asks says so
+        }
         var arena = Arena.ofShared();
-        int readEnd = -1, writeEnd = -1, bytes = -1;
         ReplyPipe opened = null;
         try {
             var errno = errnoMemory(arena);
-            var pair = arena.allocate(JAVA_INT, 2);
-            if ((int) PIPE2.invokeExact(errno, pair, O_CLOEXEC) == 0) {
-                readEnd = pair.getAtIndex(JAVA_INT, 0);
-                writeEnd = pair.getAtIndex(JAVA_INT, 1);
-                bytes = result((int) FCNTL.invokeExact(errno, writeEnd, F_SETPIPE_SZ, PIPE_BYTES), errno);
-            }
-            if (bytes > 0) opened = new ReplyPipe(arena, errno, readEnd, writeEnd, bytes / PAGE_BYTES);
+            int bytes = result((int) FCNTL.invokeExact(errno, ends[1], F_SETPIPE_SZ, PIPE_BYTES), errno);
+            if (bytes > 0) opened = new ReplyPipe(arena, errno, ends[0], ends[1], bytes / PAGE_BYTES);
             return opened;
         } catch (Throwable e) {
             throw unexpected(e);
         } finally {
             if (opened == null) {
-                if (readEnd >= 0) Linux.close(readEnd);
-                if (writeEnd >= 0) Linux.close(writeEnd);
+                Linux.close(ends[0]);
+                Linux.close(ends[1]);
                 arena.close();
             }
         }
