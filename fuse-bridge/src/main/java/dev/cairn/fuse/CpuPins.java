@@ -10,32 +10,37 @@ import org.agrona.collections.IntHashSet;
 /// Keeps pins of threads to one CPU to those threads. A thread begins on the CPUs of the one that starts it, so whatever a
 /// pinned thread starts (a worker of some pool that found itself too small) would stay on that one CPU for ever. Looks at the
 /// process's new threads once a second and lets them go everywhere again: listing /proc/self/task takes some 50 µs.
+///
+/// Each mount has one of its own, and the rehearsal of a node's start another; but all look at the same threads, so which of
+/// them are pinned on purpose is known to all.
 final class CpuPins implements Runnable {
     private static final File THREADS = new File("/proc/self/task");
     private static final long EVERY_MILLIS = 1_000;
 
-    private final IntHashSet pinned = new IntHashSet();
+    /// The process's threads that are pinned on purpose; guarded by itself, together with their affinity.
+    private static final IntHashSet PINNED = new IntHashSet();
+
     private final CountDownLatch stop = new CountDownLatch(1);
 
-    /// The calling thread stays on this CPU from now on.
+    /// The calling thread stays on this CPU from now on. Before it ends it has to [#unpin]: another may get its number.
     ///
     /// @return 0, or minus errno when it may not run there
-    synchronized int pin(int cpu) {
-        pinned.add(RingCalls.threadId());
-        return RingCalls.pin(cpu);
+    int pin(int cpu) {
+        synchronized (PINNED) {
+            PINNED.add(RingCalls.threadId());
+            return RingCalls.pin(cpu);
+        }
     }
 
     /// The calling thread goes everywhere again.
-    synchronized void unpin() {
-        try (var arena = Arena.ofConfined()) {
-            var everywhere = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
-            if (processMask(everywhere) >= 0) RingCalls.setAffinity(0, everywhere);
+    void unpin() {
+        synchronized (PINNED) {
+            try (var arena = Arena.ofConfined()) {
+                var everywhere = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
+                if (processMask(everywhere) >= 0) RingCalls.setAffinity(0, everywhere);
+            }
+            PINNED.remove(RingCalls.threadId());
         }
-        pinned.remove(RingCalls.threadId());
-    }
-
-    private synchronized boolean isPinned(int thread) {
-        return pinned.contains(thread);
     }
 
     void stop() {
@@ -77,18 +82,24 @@ final class CpuPins implements Runnable {
     }
 
     /// @return the threads there are now
-    private IntHashSet release(IntHashSet seen, MemorySegment everywhere, MemorySegment mask) {
+    private static IntHashSet release(IntHashSet seen, MemorySegment everywhere, MemorySegment mask) {
         var now = new IntHashSet();
         var names = THREADS.list();
         if (names == null) return seen;
         for (var name : names) {
             int thread = Integer.parseInt(name);
             now.add(thread);
-            if (seen.contains(thread) || isPinned(thread)) continue;
+            if (!seen.contains(thread)) release(thread, everywhere, mask);
+        }
+        return now;
+    }
+
+    private static void release(int thread, MemorySegment everywhere, MemorySegment mask) {
+        synchronized (PINNED) {
+            if (PINNED.contains(thread)) return;
             // One that has ended meanwhile answers ESRCH.
             if (RingCalls.affinity(thread, mask) == 0 && cpus(mask) == 1) RingCalls.setAffinity(thread, everywhere);
         }
-        return now;
     }
 
     private static int cpus(MemorySegment mask) {

@@ -59,6 +59,7 @@ final class DeviceReader implements Runnable, ReplyLine {
         try {
             errno = readUntilTheEnd();
         } finally {
+            if (placed != ANYWHERE) pins.unpin();
             onEnd.accept(errno);
         }
     }

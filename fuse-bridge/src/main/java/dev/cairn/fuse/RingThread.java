@@ -103,6 +103,7 @@ final class RingThread implements Runnable {
         } catch (RuntimeException | Error e) {
             fail("a ring thread failed", e);
         } finally {
+            if (cpu >= 0) pins.unpin();
             ended.complete(null);
         }
     }

@@ -4,7 +4,6 @@ import static dev.cairn.fuse.FuseProtocol.*;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -12,9 +11,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
@@ -134,45 +130,6 @@ final class RingMountTest extends FuseMountTest {
             assertThat(answers.get()).as("opcode %d", opcode).isEqualTo(bytes == 0 || FuseProtocol.isOneWay(opcode) ? 0 : 1);
         }
         request.close();
-    }
-
-    @Test
-    void threads_that_a_ring_starts_do_not_stay_on_its_cpu() throws Exception {
-        assumeTrue(Runtime.getRuntime().availableProcessors() > 1, "there is one CPU");
-        var pins = new CpuPins();
-        var started = new CompletableFuture<Integer>();
-        var end = new CountDownLatch(1);
-        Thread.ofPlatform().daemon().start(() -> {
-            assertThat(pins.pin(0)).isZero();
-            Thread.ofPlatform().daemon().start(() -> {
-                started.complete(RingCalls.threadId());
-                awaitUninterruptibly(end);
-            });
-        });
-        int thread = started.get(20, TimeUnit.SECONDS);
-        assertThat(cpusOf(thread)).isEqualTo(1);
-        Thread.ofPlatform().daemon().start(pins);
-        org.awaitility.Awaitility.await().untilAsserted(() -> assertThat(cpusOf(thread)).isGreaterThan(1));
-        pins.stop();
-        end.countDown();
-    }
-
-    private static void awaitUninterruptibly(CountDownLatch latch) {
-        try {
-            latch.await();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private static int cpusOf(int thread) {
-        try (var arena = java.lang.foreign.Arena.ofConfined()) {
-            var mask = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
-            assertThat(RingCalls.affinity(thread, mask)).isZero();
-            int cpus = 0;
-            for (long at = 0; at < mask.byteSize(); at += 8) cpus += Long.bitCount(mask.get(U64, at));
-            return cpus;
-        }
     }
 
     private static List<String> threads() {
