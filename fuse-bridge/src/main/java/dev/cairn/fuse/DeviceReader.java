@@ -26,6 +26,7 @@ final class DeviceReader implements Runnable, ReplyLine {
     private volatile int place = ANYWHERE;
     private int placed = ANYWHERE;
     private volatile boolean serving;
+    private final ClientCounts clients = new ClientCounts();
 
     /// @param pins        for its own; null: it is never placed
     /// @param besideRings what has no caller waiting may wait a little
@@ -53,6 +54,11 @@ final class DeviceReader implements Runnable, ReplyLine {
         return serving;
     }
 
+    /// Its requests that somebody waits for, by who does.
+    ClientCounts clients() {
+        return clients;
+    }
+
     @Override
     public void run() {
         int errno = Linux.EINVAL;
@@ -75,6 +81,7 @@ final class DeviceReader implements Runnable, ReplyLine {
                 return (int) -n;
             }
             serving = !request.isOneWay(n);
+            if (serving) clients.count(request.caller(n));
             try {
                 if (!request.begin(n)) request = session.take(this);
                 else if (besideRings && FuseProtocol.isOneWay(request.opcode)) LockSupport.parkNanos(GATHER_NANOS);

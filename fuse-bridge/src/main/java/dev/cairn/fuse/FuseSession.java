@@ -320,7 +320,9 @@ public final class FuseSession {
     /// @param isAwaited somebody waits for the reply
     void requestCame(boolean isAwaited) {
         metrics.started();
-        if (promptCpus == null || !isAwaited) return;
+        if (!isAwaited) return;
+        if (places != null) places.requestCame();
+        if (promptCpus == null) return;
         awaited.increment();
         promptCpus.requestCame();
     }

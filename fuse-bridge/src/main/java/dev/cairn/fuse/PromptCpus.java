@@ -6,7 +6,6 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongSupplier;
 import org.slf4j.Logger;
@@ -21,13 +20,11 @@ import org.slf4j.LoggerFactory;
 final class PromptCpus implements Runnable {
     private static final Logger log = LoggerFactory.getLogger(FuseSession.class);
 
-    private static final long REST_NANOS_MAX = 1_000_000_000;
-
     private final int micros;
     private final Path device;
     private final LongSupplier requests;
     private final RequestStream stream = new RequestStream();
-    private final AtomicBoolean resting = new AtomicBoolean();
+    private final RequestBell bell = new RequestBell();
     private volatile boolean stopped;
     private volatile Thread thread;
     private FileChannel held;
@@ -45,7 +42,7 @@ final class PromptCpus implements Runnable {
 
     /// Called for each request, on its thread, when it has been counted.
     void requestCame() {
-        if (resting.get() && resting.compareAndSet(true, false)) LockSupport.unpark(thread);
+        bell.ring();
     }
 
     void stop() {
@@ -79,15 +76,8 @@ final class PromptCpus implements Runnable {
         }
     }
 
-    // Whoever is not seen after the mark has been set finds the mark, and takes it away: so it is set each time. One that does so
-    // long after it was counted has been seen already, and one on another kind of CPU may miss the mark: hence the limit.
     private void rest() {
-        for (;;) {
-            resting.set(true);
-            if (stopped || requests.getAsLong() != stream.seen()) break;
-            LockSupport.parkNanos(this, REST_NANOS_MAX);
-        }
-        resting.set(false);
+        bell.restWhile(() -> !stopped && requests.getAsLong() == stream.seen());
         stream.wake(System.nanoTime(), requests.getAsLong());
     }
 

@@ -1,5 +1,6 @@
 package dev.cairn.fuse;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -7,7 +8,7 @@ import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Gives each reader of /dev/fuse a CPU of its own while all of them are busy at once, and leaves them to the scheduler
+/// Gives each reader of /dev/fuse a CPU of its own while there are as many busy clients, and leaves them to the scheduler
 /// otherwise.
 ///
 /// A request that wakes a thread on another CPU costs several times one that stays. The kernel wakes the reader that has waited
@@ -16,17 +17,21 @@ import org.slf4j.LoggerFactory;
 /// else runs there. Figures for both are in docs/benchmarks.md.
 final class ReaderPlaces implements Runnable {
     private static final Logger log = LoggerFactory.getLogger(ReaderPlaces.class);
-    private static final long LOOK_MILLIS = 10, LOOK_MILLIS_IDLE = 100;
-    /// Looks without a request after which it looks less often.
+    private static final long LOOK_MILLIS = 10;
+    /// Looks without a request after which it looks no more, until there is one.
     private static final int IDLE_LOOKS = 100;
-    /// A look that finds all readers busy counts as much as this many that do not: two clients of two readers both wait for
-    /// their answers a tenth of the time, the only client of two never.
+    /// A client whose requests came one upon the other since the last look has made more than this, four thousand a second.
+    private static final int REQUESTS_OF_CLIENT = 40;
+    /// A look that finds as many clients, or all readers busy, counts as much as this many that do not. Two clients of two
+    /// readers with work for each request both wait for their answers a tenth of the time, the only client of two never.
     private static final int WEIGHT = 24, ENOUGH = 48, MOST = 120;
 
     private final List<DeviceReader> readers;
     private final Supplier<int[]> cpus;
     private final CpuPins pins;
     private final CountDownLatch stop = new CountDownLatch(1);
+    private final RequestBell bell = new RequestBell();
+    private int[] seen = new int[ClientCounts.PLACES];
     private boolean placed;
     private int score, idleLooks;
 
@@ -38,8 +43,14 @@ final class ReaderPlaces implements Runnable {
         this.pins = pins;
     }
 
+    /// Called for each request, on its thread, when it has been counted.
+    void requestCame() {
+        bell.ring();
+    }
+
     void stop() {
         stop.countDown();
+        bell.ring();
         pins.stop();
     }
 
@@ -48,24 +59,47 @@ final class ReaderPlaces implements Runnable {
         if (readers.size() < 2 || cpus.get().length < 2) return;
         boolean pinsRun = false;
         try {
-            while (!stop.await(idleLooks < IDLE_LOOKS ? LOOK_MILLIS : LOOK_MILLIS_IDLE, TimeUnit.MILLISECONDS)) {
+            while (!stop.await(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
                 int busy = 0;
                 for (var reader : readers) if (reader.isServing()) busy++;
-                look(busy);
+                look(busy, clients());
                 if (placed && !pinsRun) {
                     pinsRun = true;
                     Thread.ofPlatform().daemon().name("cairn-fuse-pins").start(pins);
                 }
+                if (!placed && idleLooks == IDLE_LOOKS) rest();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
     }
 
-    /// So many readers have a request that somebody waits for.
-    void look(int busy) {
-        idleLooks = busy == 0 ? Math.min(idleLooks + 1, IDLE_LOOKS) : 0;
-        score = busy == readers.size() ? Math.min(score + WEIGHT, MOST) : Math.max(score - 1, 0);
+    private void rest() {
+        bell.restWhile(() -> stop.getCount() > 0 && Arrays.equals(counts(), seen));
+        seen = counts();
+        idleLooks = 0;
+    }
+
+    private int[] counts() {
+        var counts = new int[ClientCounts.PLACES];
+        for (var reader : readers) reader.clients().addTo(counts);
+        return counts;
+    }
+
+    /// Those whose requests came one upon the other since the last call.
+    int clients() {
+        var counts = counts();
+        int clients = 0;
+        for (int at = 0; at < counts.length; at++) if (counts[at] - seen[at] > REQUESTS_OF_CLIENT) clients++;
+        idleLooks = Arrays.equals(counts, seen) ? Math.min(idleLooks + 1, IDLE_LOOKS) : 0;
+        seen = counts;
+        return clients;
+    }
+
+    /// So many readers have a request that somebody waits for, and so many clients have had requests one upon the other.
+    void look(int busy, int clients) {
+        boolean all = busy == readers.size() || clients >= readers.size();
+        score = all ? Math.min(score + WEIGHT, MOST) : Math.max(score - 1, 0);
         if (placed ? score > 0 : score < ENOUGH) return;
         placed = !placed;
         log.debug("{} readers {}", readers.size(), placed ? "have a CPU each" : "go everywhere");

@@ -82,6 +82,11 @@ abstract class RequestSlot extends Operation implements DirectorySink {
         return bytes >= IN_HEADER_BYTES && FuseProtocol.isOneWay(in.get(U32, inAt + IN_OPCODE));
     }
 
+    /// The thread that made the request that has just been read; 0: the kernel itself.
+    int caller(long bytes) {
+        return bytes >= IN_HEADER_BYTES ? in.get(U32, inAt + IN_PID) : 0;
+    }
+
     /// Memory for the parts of a request that a ring keeps apart.
     MemorySegment ringHeader() {
         return arena.allocate(RING_HEADER_BYTES, 64);
