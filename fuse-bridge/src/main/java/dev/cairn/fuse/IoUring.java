@@ -1,5 +1,6 @@
 package dev.cairn.fuse;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -15,8 +16,10 @@ import java.lang.invoke.VarHandle;
 ///     submission()… -> enter(wait) -> next()… -> submission()…
 final class IoUring implements AutoCloseable {
     // struct io_uring_sqe with 128 bytes; from CMD on it is the command's own
-    static final int SQE_OPCODE = 0, SQE_FD = 4, SQE_CMD_OP = 8, SQE_ADDRESS = 16, SQE_LENGTH = 24, SQE_USER_DATA = 32,
-            SQE_CMD = 48, SQE_BYTES = 128;
+    static final int SQE_OPCODE = 0, SQE_CMD_OP = 8, SQE_ADDRESS = 16, SQE_LENGTH = 24, SQE_USER_DATA = 32, SQE_CMD = 48,
+            SQE_BYTES = 128;
+    private static final int SQE_FLAGS = 1, SQE_FD = 4;
+    private static final byte FIXED_FILE = 1;
     static final byte OP_READ = 22, OP_URING_CMD = 46;
 
     // struct io_uring_params, and the offsets in it that the kernel answers with
@@ -25,7 +28,10 @@ final class IoUring implements AutoCloseable {
     private static final int OFF_HEAD = 0, OFF_TAIL = 4, OFF_MASK = 8, OFF_ENTRIES = 12, CQ_OFF_CQES = 20;
     private static final int SETUP_CLAMP = 1 << 4, SETUP_SQE128 = 1 << 10, SETUP_SINGLE_ISSUER = 1 << 12,
             SETUP_DEFER_TASKRUN = 1 << 13, SETUP_NO_SQARRAY = 1 << 16;
-    private static final int FEATURE_SINGLE_MMAP = 1, ENTER_GETEVENTS = 1;
+    private static final int FEATURE_SINGLE_MMAP = 1, ENTER_GETEVENTS = 1, ENTER_REGISTERED_RING = 1 << 4;
+    private static final int REGISTER_FILES = 2, REGISTER_RING_FDS = 20, UNREGISTER_RING_FDS = 21;
+    // struct io_uring_rsrc_update { u32 offset, resv; u64 data }
+    private static final int UPDATE_OFFSET = 0, UPDATE_DATA = 8, UPDATE_BYTES = 16, ANY_OFFSET = -1;
     private static final long MAP_RINGS_AT = 0, MAP_SQES_AT = 0x10000000L;
     private static final int CQE_BYTES = 16;
     private static final VarHandle INT = JAVA_INT.varHandle();
@@ -33,6 +39,9 @@ final class IoUring implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final MemorySegment errno = Linux.errnoMemory(arena);
     private final int fd;
+    /// What [#enter] names the ring by: its descriptor, or a place in the thread's own table of rings.
+    private final int enterFd, enterFlags;
+    private int[] files = {};
     private final MemorySegment rings, submissions;
     private final long submissionHeadAt, submissionTailAt, completionHeadAt, completionTailAt, completionsAt;
     private final int submissionMask, submissionEntries, completionMask;
@@ -69,16 +78,55 @@ final class IoUring implements AutoCloseable {
             completionHeadAt = params.get(JAVA_INT, PARAMS_CQ_OFF + OFF_HEAD);
             completionTailAt = params.get(JAVA_INT, PARAMS_CQ_OFF + OFF_TAIL);
             completionMask = rings.get(JAVA_INT, params.get(JAVA_INT, PARAMS_CQ_OFF + OFF_MASK));
+            int place = registerRing();
+            enterFd = place >= 0 ? place : fd;
+            enterFlags = ENTER_GETEVENTS | (place >= 0 ? ENTER_REGISTERED_RING : 0);
         } catch (IOException | RuntimeException | Error e) {
-            close();
+            Linux.close(fd);
+            arena.close();
             throw e;
         }
     }
 
+    // Saves a look-up of the descriptor, with two writes to a count, at each enter.
+    private int registerRing() {
+        var update = update(ANY_OFFSET, fd);
+        return RingCalls.ioUringRegister(errno, fd, REGISTER_RING_FDS, update, 1) == 1 ? update.get(JAVA_INT, UPDATE_OFFSET) : -1;
+    }
+
+    private MemorySegment update(int offset, long data) {
+        var update = arena.allocate(UPDATE_BYTES, 8);
+        update.set(JAVA_INT, UPDATE_OFFSET, offset);
+        update.set(JAVA_LONG, UPDATE_DATA, data);
+        return update;
+    }
+
     @Override
     public void close() {
+        if ((enterFlags & ENTER_REGISTERED_RING) != 0)
+            RingCalls.ioUringRegister(errno, fd, UNREGISTER_RING_FDS, update(enterFd, 0), 1);
         Linux.close(fd);
         arena.close();
+    }
+
+    /// The ring holds on to these files until it is closed, so that submissions do not have to: all rings of a mount have one
+    /// file in common, whose count of holders their CPUs would take from each other with every request. Once at most; where
+    /// the kernel refuses, submissions do as well without.
+    void hold(int... descriptors) {
+        var memory = arena.allocate(JAVA_INT, descriptors.length);
+        for (int i = 0; i < descriptors.length; i++) memory.setAtIndex(JAVA_INT, i, descriptors[i]);
+        if (RingCalls.ioUringRegister(errno, fd, REGISTER_FILES, memory, descriptors.length) == 0) files = descriptors.clone();
+    }
+
+    /// The file that the submission at `at` is about.
+    void file(long at, int descriptor) {
+        for (int place = 0; place < files.length; place++) {
+            if (files[place] != descriptor) continue;
+            submissions.set(JAVA_BYTE, at + SQE_FLAGS, FIXED_FILE);
+            submissions.set(JAVA_INT, at + SQE_FD, place);
+            return;
+        }
+        submissions.set(JAVA_INT, at + SQE_FD, descriptor);
     }
 
     /// A submission to be filled in: at its `at` of [#submissions], all zero. The kernel sees it at the next [#enter]; there
@@ -107,7 +155,7 @@ final class IoUring implements AutoCloseable {
     /// @return 0, or minus errno; EINTR and EAGAIN among them: then it is to be called again
     int enter(boolean wait) {
         INT.setRelease(rings, submissionTailAt, submissionTail);
-        int n = RingCalls.ioUringEnter(errno, fd, unsubmitted, wait ? 1 : 0, ENTER_GETEVENTS);
+        int n = RingCalls.ioUringEnter(errno, enterFd, unsubmitted, wait ? 1 : 0, enterFlags);
         if (n < 0) return n;
         unsubmitted -= n;
         return 0;

@@ -32,9 +32,11 @@ final class RingCalls {
             call("sched_getaffinity", JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
     private static final MethodHandle GETTID = plain("gettid");
     // syscall(2), because libc has no io_uring; the numbers are the same on every architecture.
-    private static final int SYS_IO_URING_SETUP = 425, SYS_IO_URING_ENTER = 426;
+    private static final int SYS_IO_URING_SETUP = 425, SYS_IO_URING_ENTER = 426, SYS_IO_URING_REGISTER = 427;
     private static final MethodHandle IO_URING_SETUP = syscall(JAVA_INT, ADDRESS);
     private static final MethodHandle IO_URING_ENTER = syscall(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_LONG);
+
+    private static final MethodHandle IO_URING_REGISTER = syscall(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
 
     private RingCalls() {}
 
@@ -55,6 +57,17 @@ final class RingCalls {
             var errno = errnoMemory(arena);
             long fd = (long) IO_URING_SETUP.invokeExact(errno, (long) SYS_IO_URING_SETUP, entries, params);
             return result((int) fd, errno);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /// @param count of what there is at `argument`
+    /// @return 0 or positive as the operation says, or minus errno
+    static int ioUringRegister(MemorySegment errno, int ring, int operation, MemorySegment argument, int count) {
+        try {
+            long n = (long) IO_URING_REGISTER.invokeExact(errno, (long) SYS_IO_URING_REGISTER, ring, operation, argument, count);
+            return n >= 0 ? (int) n : -errno(errno);
         } catch (Throwable e) {
             throw unexpected(e);
         }

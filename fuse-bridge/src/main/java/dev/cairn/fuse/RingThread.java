@@ -126,6 +126,7 @@ final class RingThread implements Runnable {
     }
 
     private void register() {
+        ring.hold(fuse, wakeUp);
         for (int queue : queues)
             for (int i = 0; i < depth; i++) {
                 var entry = new RingEntry(serves, this, queue, entries.size());
@@ -144,7 +145,7 @@ final class RingThread implements Runnable {
         long at = ring.submission();
         var sqe = ring.submissions();
         sqe.set(java.lang.foreign.ValueLayout.JAVA_BYTE, at + SQE_OPCODE, OP_URING_CMD);
-        sqe.set(U32, at + SQE_FD, fuse);
+        ring.file(at, fuse);
         sqe.set(U32, at + SQE_CMD_OP, command);
         sqe.set(U64, at + SQE_USER_DATA, index);
         sqe.set(U16, at + SQE_CMD + RING_COMMAND_QUEUE, (short) entries.get(index).queue);
@@ -155,7 +156,7 @@ final class RingThread implements Runnable {
         long at = ring.submission();
         var sqe = ring.submissions();
         sqe.set(java.lang.foreign.ValueLayout.JAVA_BYTE, at + SQE_OPCODE, OP_READ);
-        sqe.set(U32, at + SQE_FD, wakeUp);
+        ring.file(at, wakeUp);
         sqe.set(U64, at + SQE_ADDRESS, wakeUpRead.address());
         sqe.set(U32, at + SQE_LENGTH, 8);
         sqe.set(U64, at + SQE_USER_DATA, WAKE_UP);
