@@ -25,7 +25,6 @@ final class DeviceReader implements Runnable, ReplyLine {
     /// The CPU it is to stay on, told by [ReaderPlaces], and the one it stays on.
     private volatile int place = ANYWHERE;
     private int placed = ANYWHERE;
-    private volatile boolean serving;
     private final ClientCounts clients = new ClientCounts();
 
     /// @param pins        for its own; null: it is never placed
@@ -47,11 +46,6 @@ final class DeviceReader implements Runnable, ReplyLine {
 
     int place() {
         return place;
-    }
-
-    /// Whether it has a request that somebody waits for.
-    boolean isServing() {
-        return serving;
     }
 
     /// Its requests that somebody waits for, by who does.
@@ -80,8 +74,7 @@ final class DeviceReader implements Runnable, ReplyLine {
                 session.give(request);
                 return (int) -n;
             }
-            serving = !request.isOneWay(n);
-            if (serving) clients.count(request.caller(n));
+            if (!request.isOneWay(n)) clients.count(request.caller(n));
             try {
                 if (!request.begin(n)) request = session.take(this);
                 else if (besideRings && FuseProtocol.isOneWay(request.opcode)) LockSupport.parkNanos(GATHER_NANOS);
@@ -91,7 +84,6 @@ final class DeviceReader implements Runnable, ReplyLine {
                         session.mountPoint(), e);
                 request = session.take(this);
             }
-            serving = false;
             if (place != placed) move();
         }
     }
@@ -104,17 +96,13 @@ final class DeviceReader implements Runnable, ReplyLine {
         if (r < 0) log.debug("{}: a reader is not on CPU {}: {}", session.mountPoint(), placed, Linux.describe(-r));
     }
 
-    // Before the reply wakes its caller, who may take this CPU at once. When another thread sends it, this one may have the
-    // next request by now and is not counted once: [ReaderPlaces] looks at many.
     @Override
     public long send(RequestSlot slot, int bytes) {
-        serving = false;
         return slot.writeTo(fd, bytes);
     }
 
     @Override
     public long sendPayload(RequestSlot slot, long bytes) {
-        serving = false;
         return slot.writePayloadTo(fd, bytes);
     }
 
@@ -125,7 +113,6 @@ final class DeviceReader implements Runnable, ReplyLine {
 
     @Override
     public long sendPipe(RequestSlot slot, ReplyPipe pipe, long bytes) {
-        serving = false;
         return ofKernel ? pipe.sendTo(fd, bytes) : slot.writePipeTo(fd, pipe, bytes);
     }
 

@@ -22,9 +22,8 @@ final class ReaderPlaces implements Runnable {
     private static final int IDLE_LOOKS = 100;
     /// A client whose requests came one upon the other since the last look has made more than this, four thousand a second.
     private static final int REQUESTS_OF_CLIENT = 40;
-    /// A look that finds as many clients, or all readers busy, counts as much as this many that do not. Two clients of two
-    /// readers with work for each request both wait for their answers a tenth of the time, the only client of two never.
-    private static final int WEIGHT = 24, ENOUGH = 48, MOST = 120;
+    /// Looks in a row that find as many clients as readers, before readers are placed, and that do not, before they are let go.
+    private static final int LOOKS_TO_PLACE = 2, LOOKS_TO_LET_GO = 5;
 
     private final List<DeviceReader> readers;
     private final Supplier<int[]> cpus;
@@ -33,7 +32,7 @@ final class ReaderPlaces implements Runnable {
     private final RequestBell bell = new RequestBell();
     private int[] seen = new int[ClientCounts.PLACES];
     private boolean placed;
-    private int score, idleLooks;
+    private int looksOtherwise, idleLooks;
 
     /// @param cpus those that readers may have; asked when they are given out
     /// @param pins for the readers' own pins
@@ -60,9 +59,7 @@ final class ReaderPlaces implements Runnable {
         boolean pinsRun = false;
         try {
             while (!stop.await(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
-                int busy = 0;
-                for (var reader : readers) if (reader.isServing()) busy++;
-                look(busy, clients());
+                look(clients());
                 if (placed && !pinsRun) {
                     pinsRun = true;
                     Thread.ofPlatform().daemon().name("cairn-fuse-pins").start(pins);
@@ -96,11 +93,11 @@ final class ReaderPlaces implements Runnable {
         return clients;
     }
 
-    /// So many readers have a request that somebody waits for, and so many clients have had requests one upon the other.
-    void look(int busy, int clients) {
-        boolean all = busy == readers.size() || clients >= readers.size();
-        score = all ? Math.min(score + WEIGHT, MOST) : Math.max(score - 1, 0);
-        if (placed ? score > 0 : score < ENOUGH) return;
+    /// So many clients have had requests one upon the other.
+    void look(int clients) {
+        looksOtherwise = placed == clients >= readers.size() ? 0 : looksOtherwise + 1;
+        if (looksOtherwise < (placed ? LOOKS_TO_LET_GO : LOOKS_TO_PLACE)) return;
+        looksOtherwise = 0;
         placed = !placed;
         log.debug("{} readers {}", readers.size(), placed ? "have a CPU each" : "go everywhere");
         var given = placed ? cpus.get() : new int[] {DeviceReader.ANYWHERE};

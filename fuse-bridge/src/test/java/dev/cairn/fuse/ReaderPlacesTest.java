@@ -20,10 +20,6 @@ class ReaderPlacesTest {
         places.stop();
     }
 
-    private void look(int times, int... busy) {
-        for (int i = 0; i < times; i++) for (int now : busy) places.look(now, 0);
-    }
-
     private List<Integer> asked() {
         return readers.stream().map(DeviceReader::place).toList();
     }
@@ -38,25 +34,34 @@ class ReaderPlacesTest {
     }
 
     @Test
-    void readers_that_are_busy_together_get_a_cpu_each_until_they_are_not() {
-        look(10, 1, 2, 0, 1);
-        assertThat(asked()).containsExactly(3, 5);
-        look(200, 1);
-        assertThat(asked()).containsExactly(DeviceReader.ANYWHERE, DeviceReader.ANYWHERE);
-    }
-
-    @Test
-    void one_client_and_a_rare_second_one_leave_them_to_the_scheduler() {
+    void a_second_client_now_and_then_leaves_them_to_the_scheduler() {
         for (int i = 0; i < 100; i++) {
-            look(10, 1, 0, 1);
-            places.look(2, 1);
+            places.look(2);
+            places.look(1);
         }
         assertThat(asked()).containsExactly(DeviceReader.ANYWHERE, DeviceReader.ANYWHERE);
     }
 
-    /// They share a CPU and are never seen busy together, the clients have the other.
     @Test
-    void readers_of_two_busy_clients_get_a_cpu_each_although_only_one_of_them_runs_at_a_time() throws Exception {
+    void a_client_that_waits_now_and_then_leaves_them_where_they_are() {
+        for (int i = 0; i < 100; i++) {
+            for (int clients : new int[] {2, 2, 1, 0, 1}) places.look(clients);
+            assertThat(asked()).containsExactly(3, 5);
+        }
+    }
+
+    /// Reading large files takes few requests, and a scheduler that may choose.
+    @Test
+    void clients_whose_requests_take_long_leave_them_to_the_scheduler() {
+        for (int i = 0; i < 100; i++) {
+            for (int j = 0; j < 60; j++) request(j % 2, 1001 + j % 2);
+            places.look(places.clients());
+        }
+        assertThat(asked()).containsExactly(DeviceReader.ANYWHERE, DeviceReader.ANYWHERE);
+    }
+
+    @Test
+    void readers_of_two_busy_clients_get_a_cpu_each_until_the_clients_are_done() throws Exception {
         var thread = Thread.ofPlatform().daemon().start(places);
         await().until(() -> isResting(thread));
         while (!asked().equals(List.of(3, 5))) {
@@ -74,7 +79,7 @@ class ReaderPlacesTest {
                 request(j % 2, 0);
                 request(j % 2, 1001);
             }
-            places.look(1, places.clients());
+            places.look(places.clients());
         }
         assertThat(asked()).containsExactly(DeviceReader.ANYWHERE, DeviceReader.ANYWHERE);
     }
