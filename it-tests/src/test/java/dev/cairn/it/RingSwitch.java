@@ -17,6 +17,11 @@ final class RingSwitch {
 
     private RingSwitch() {}
 
+    /// Whether this user can have rings on this machine.
+    static boolean canBeOn() {
+        return Files.isWritable(SWITCH);
+    }
+
     /// `cairn.transport=io-uring` asks for it. Skips the test where the kernel has no rings or the user may not turn the switch.
     static <T> T on(Supplier<T> mounting) {
         assumeTrue(Files.exists(SWITCH), "the kernel has no fuse-over-io_uring");
