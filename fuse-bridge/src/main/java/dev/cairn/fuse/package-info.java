@@ -9,9 +9,10 @@
 /// the kernel may remember, [KernelCache] makes it forget.
 ///
 /// Requests travel by one of two ways ([Transport]), and a [ReplyLine] is where one came from. Over /dev/fuse a
-/// [DeviceReader] reads and writes; [ReaderPlaces] says on which CPU. Where the machine has fuse-over-io_uring switched on, the kernel has a queue for each
-/// CPU: [Rings] starts a [RingThread] for each, which owns an [IoUring] and the [RingEntry]s of its queue; [CpuPins] looks
-/// after the CPUs of other threads.
+/// [DeviceReader] reads and writes; [ReaderPlaces] says on which CPU, by what [ClientCounts] it has. Where the machine has
+/// fuse-over-io_uring switched on, the kernel has a queue for each CPU: [Rings] starts a [RingThread] for each, which owns
+/// an [IoUring] and the [RingEntry]s of its queue. [CpuPins] looks after the CPUs of other threads, [PromptCpus] has CPUs
+/// wake promptly while requests come, [RequestBell] lets who watches rest while there are none.
 ///
 /// [FuseMount] is mounting and unmounting, as root or by fusermount3, and the removal of what a killed node left.
 /// [KnownInodes] counts what the kernel knows, and says when an unlinked file has lost its last user; [Reclaimer]
