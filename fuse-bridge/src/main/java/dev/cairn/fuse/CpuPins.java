@@ -27,8 +27,8 @@ final class CpuPins implements Runnable {
     /// @return 0, or minus errno when it may not run there
     int pin(int cpu) {
         synchronized (PINNED) {
-            PINNED.add(RingCalls.threadId());
-            return RingCalls.pin(cpu);
+            PINNED.add(CpuCalls.threadId());
+            return CpuCalls.pin(cpu);
         }
     }
 
@@ -36,10 +36,10 @@ final class CpuPins implements Runnable {
     void unpin() {
         synchronized (PINNED) {
             try (var arena = Arena.ofConfined()) {
-                var everywhere = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
-                if (processMask(everywhere) >= 0) RingCalls.setAffinity(0, everywhere);
+                var everywhere = arena.allocate(CpuCalls.CPU_MASK_BYTES, 8);
+                if (processMask(everywhere) >= 0) CpuCalls.setAffinity(0, everywhere);
             }
-            PINNED.remove(RingCalls.threadId());
+            PINNED.remove(CpuCalls.threadId());
         }
     }
 
@@ -49,13 +49,13 @@ final class CpuPins implements Runnable {
 
     // The process's first thread has what the process was given.
     private static int processMask(MemorySegment into) {
-        return RingCalls.affinity((int) ProcessHandle.current().pid(), into);
+        return CpuCalls.affinity((int) ProcessHandle.current().pid(), into);
     }
 
     /// The CPUs that this process may use, in ascending order; none when they cannot be told.
     static int[] ofProcess() {
         try (var arena = Arena.ofConfined()) {
-            var mask = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
+            var mask = arena.allocate(CpuCalls.CPU_MASK_BYTES, 8);
             if (processMask(mask) < 0) return new int[0];
             var cpus = new int[cpus(mask)];
             int n = 0;
@@ -69,13 +69,14 @@ final class CpuPins implements Runnable {
     @Override
     public void run() {
         try (var arena = Arena.ofConfined()) {
-            var everywhere = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
-            var mask = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
+            var everywhere = arena.allocate(CpuCalls.CPU_MASK_BYTES, 8);
+            var mask = arena.allocate(CpuCalls.CPU_MASK_BYTES, 8);
             if (processMask(everywhere) < 0 || cpus(everywhere) < 2) return;
             var seen = new IntHashSet();
             do {
                 seen = release(seen, everywhere, mask);
             } while (!stop.await(EVERY_MILLIS, TimeUnit.MILLISECONDS));
+            release(seen, everywhere, mask);        // what was started since the last look
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -98,7 +99,7 @@ final class CpuPins implements Runnable {
         synchronized (PINNED) {
             if (PINNED.contains(thread)) return;
             // One that has ended meanwhile answers ESRCH.
-            if (RingCalls.affinity(thread, mask) == 0 && cpus(mask) == 1) RingCalls.setAffinity(thread, everywhere);
+            if (CpuCalls.affinity(thread, mask) == 0 && cpus(mask) == 1) CpuCalls.setAffinity(thread, everywhere);
         }
     }
 

@@ -48,7 +48,7 @@ final class DeviceReader implements Runnable, ReplyLine {
         return place;
     }
 
-    /// Its requests that somebody waits for, by who does.
+    /// Its requests that somebody waits for and that take little time by themselves, by who waits.
     ClientCounts clients() {
         return clients;
     }
@@ -59,7 +59,14 @@ final class DeviceReader implements Runnable, ReplyLine {
         try {
             errno = readUntilTheEnd();
         } finally {
+            end(errno);
+        }
+    }
+
+    private void end(int errno) {
+        try {
             if (placed != ANYWHERE) pins.unpin();
+        } finally {
             onEnd.accept(errno);
         }
     }
@@ -74,7 +81,10 @@ final class DeviceReader implements Runnable, ReplyLine {
                 session.give(request);
                 return (int) -n;
             }
-            if (!request.isOneWay(n)) clients.count(request.caller(n));
+            if (request.isQuick(n)) {
+                clients.count(request.caller());
+                session.clientCame();
+            }
             try {
                 if (!request.begin(n)) request = session.take(this);
                 else if (besideRings && FuseProtocol.isOneWay(request.opcode)) LockSupport.parkNanos(GATHER_NANOS);

@@ -320,11 +320,14 @@ public final class FuseSession {
     /// @param isAwaited somebody waits for the reply
     void requestCame(boolean isAwaited) {
         metrics.started();
-        if (!isAwaited) return;
-        if (places != null) places.requestCame();
-        if (promptCpus == null) return;
+        if (promptCpus == null || !isAwaited) return;
         awaited.increment();
         promptCpus.requestCame();
+    }
+
+    /// A reader has counted a request of a client.
+    void clientCame() {
+        if (places != null) places.clientCame();
     }
 
     void wentAway() {

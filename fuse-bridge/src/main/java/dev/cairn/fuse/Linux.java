@@ -13,7 +13,7 @@ import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 
-/// The calls of libc that the bridge needs most: on descriptors and memory. ([MountCalls] and [RingCalls] have the others.) A call that fails returns minus errno, so no state is left between calls;
+/// The calls of libc that the bridge needs most: on descriptors and memory. ([MountCalls], [RingCalls] and [CpuCalls] have the others.) A call that fails returns minus errno, so no state is left between calls;
 /// `errno` is scratch memory from [#errnoMemory], used by one thread at a time.
 final class Linux {
     static final int EINTR = 4, ENOENT = 2, EAGAIN = 11, EBUSY = 16, ENODEV = 19, EINVAL = 22, ECONNABORTED = 103, ECANCELED = 125,

@@ -14,14 +14,17 @@ import org.slf4j.LoggerFactory;
 /// A request that wakes a thread on another CPU costs several times one that stays. The kernel wakes the reader that has waited
 /// longest, and the scheduler leaves it where it ran last: with as many clients as CPUs, and readers that stay apart, each
 /// client soon has a reader on its own CPU. With fewer clients than CPUs pinned readers only get into the way of whatever
-/// else runs there. Figures for both are in docs/benchmarks.md.
+/// else runs there, and large pieces of data take longer than waking anybody. Figures are in docs/benchmarks.md.
+///
+/// Readers are not placed where there are more than [ClientCounts] tells clients apart, or where clients are of another PID
+/// namespace than the mount.
 final class ReaderPlaces implements Runnable {
     private static final Logger log = LoggerFactory.getLogger(ReaderPlaces.class);
     private static final long LOOK_MILLIS = 10;
     /// Looks without a request after which it looks no more, until there is one.
     private static final int IDLE_LOOKS = 100;
-    /// A client whose requests came one upon the other since the last look has made more than this, four thousand a second.
-    private static final int REQUESTS_OF_CLIENT = 40;
+    /// A client with more has its requests come one upon the other.
+    private static final long REQUESTS_PER_SECOND = 4_000;
     /// Looks in a row that find as many clients as readers, before readers are placed, and that do not, before they are let go.
     private static final int LOOKS_TO_PLACE = 2, LOOKS_TO_LET_GO = 5;
 
@@ -42,8 +45,8 @@ final class ReaderPlaces implements Runnable {
         this.pins = pins;
     }
 
-    /// Called for each request, on its thread, when it has been counted.
-    void requestCame() {
+    /// Called by a reader when it has counted a request of a client.
+    void clientCame() {
         bell.ring();
     }
 
@@ -57,14 +60,20 @@ final class ReaderPlaces implements Runnable {
     public void run() {
         if (readers.size() < 2 || cpus.get().length < 2) return;
         boolean pinsRun = false;
+        long lookedAt = System.nanoTime();
         try {
             while (!stop.await(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
-                look(clients());
+                long now = System.nanoTime();
+                look(clients(now - lookedAt));
+                lookedAt = now;
                 if (placed && !pinsRun) {
                     pinsRun = true;
                     Thread.ofPlatform().daemon().name("cairn-fuse-pins").start(pins);
                 }
-                if (!placed && idleLooks == IDLE_LOOKS) rest();
+                if (!placed && idleLooks == IDLE_LOOKS) {
+                    rest();
+                    lookedAt = System.nanoTime();
+                }
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -83,11 +92,12 @@ final class ReaderPlaces implements Runnable {
         return counts;
     }
 
-    /// Those whose requests came one upon the other since the last call.
-    int clients() {
+    /// Those whose requests came one upon the other since the last call, so many nanoseconds ago.
+    int clients(long nanos) {
         var counts = counts();
         int clients = 0;
-        for (int at = 0; at < counts.length; at++) if (counts[at] - seen[at] > REQUESTS_OF_CLIENT) clients++;
+        for (int at = 0; at < counts.length; at++)
+            if ((counts[at] - seen[at]) * 1_000_000_000L > REQUESTS_PER_SECOND * nanos) clients++;
         idleLooks = Arrays.equals(counts, seen) ? Math.min(idleLooks + 1, IDLE_LOOKS) : 0;
         seen = counts;
         return clients;

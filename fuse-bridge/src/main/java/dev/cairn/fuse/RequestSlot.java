@@ -30,6 +30,8 @@ abstract class RequestSlot extends Operation implements DirectorySink {
     /// Every reply but that to READ, whose data lies where the payload of a WRITE would.
     static final int BODY_BYTES_MAX = 65_536;
     private static final int BODY_AT = OUT_HEADER_BYTES;
+    /// Data of which copying takes as long as everything else about a request.
+    private static final int LARGE_BYTES = 64 << 10;
 
     private final Arena arena = Arena.ofShared();
     private final MemorySegment errno = Linux.errnoMemory(arena);
@@ -82,9 +84,18 @@ abstract class RequestSlot extends Operation implements DirectorySink {
         return bytes >= IN_HEADER_BYTES && FuseProtocol.isOneWay(in.get(U32, inAt + IN_OPCODE));
     }
 
-    /// The thread that made the request that has just been read; 0: the kernel itself.
-    int caller(long bytes) {
-        return bytes >= IN_HEADER_BYTES ? in.get(U32, inAt + IN_PID) : 0;
+    /// Whether what has just been read is a request that somebody waits for, and not for a large piece of data.
+    boolean isQuick(long bytes) {
+        if (bytes < IN_HEADER_BYTES || bytes >= IN_HEADER_BYTES + LARGE_BYTES) return false;
+        int opcode = in.get(U32, inAt + IN_OPCODE);
+        boolean isLarge = opcode == READ && bytes >= IN_HEADER_BYTES + IO_BYTES
+                && Integer.compareUnsigned(in.get(U32, inAt + IN_HEADER_BYTES + IO_SIZE), LARGE_BYTES) >= 0;
+        return !isLarge && !FuseProtocol.isOneWay(opcode);
+    }
+
+    /// The thread that made the request that has just been read and has a header, in the mount's PID namespace; 0: one of another.
+    int caller() {
+        return in.get(U32, inAt + IN_PID);
     }
 
     /// Memory for the parts of a request that a ring keeps apart.

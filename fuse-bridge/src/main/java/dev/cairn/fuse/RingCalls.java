@@ -5,13 +5,11 @@ import static dev.cairn.fuse.Linux.call;
 import static dev.cairn.fuse.Linux.describe;
 import static dev.cairn.fuse.Linux.errno;
 import static dev.cairn.fuse.Linux.errnoMemory;
-import static dev.cairn.fuse.Linux.plain;
 import static dev.cairn.fuse.Linux.result;
 import static dev.cairn.fuse.Linux.unexpected;
 import static dev.cairn.fuse.Linux.variadic;
 import static dev.cairn.fuse.Linux.write;
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -26,16 +24,10 @@ import java.lang.invoke.MethodHandle;
 final class RingCalls {
     // Every handle takes the captured errno as its first argument; the linker puts it there.
     private static final MethodHandle EVENTFD = call("eventfd", JAVA_INT, JAVA_INT, JAVA_INT);
-    private static final MethodHandle SCHED_SETAFFINITY =
-            call("sched_setaffinity", JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
-    private static final MethodHandle SCHED_GETAFFINITY =
-            call("sched_getaffinity", JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS);
-    private static final MethodHandle GETTID = plain("gettid");
     // syscall(2), because libc has no io_uring; the numbers are the same on every architecture.
     private static final int SYS_IO_URING_SETUP = 425, SYS_IO_URING_ENTER = 426, SYS_IO_URING_REGISTER = 427;
     private static final MethodHandle IO_URING_SETUP = syscall(JAVA_INT, ADDRESS);
     private static final MethodHandle IO_URING_ENTER = syscall(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_LONG);
-
     private static final MethodHandle IO_URING_REGISTER = syscall(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
 
     private RingCalls() {}
@@ -93,51 +85,6 @@ final class RingCalls {
             var one = arena.allocate(8, 8);
             one.set(JAVA_LONG, 0, 1);
             write(errnoMemory(arena), eventfd, one, 8);
-        }
-    }
-
-    /// As many CPUs as a mask can name here: the kernel's own limit.
-    static final int CPU_MASK_BYTES = 1024;
-
-    /// Keeps the calling thread on one CPU.
-    ///
-    /// @return 0 or minus errno; EINVAL when it may not run there
-    static int pin(int cpu) {
-        try (var arena = Arena.ofConfined()) {
-            var mask = arena.allocate(CPU_MASK_BYTES, 8);
-            mask.set(JAVA_BYTE, cpu / 8, (byte) (1 << cpu % 8));
-            return setAffinity(0, mask);
-        }
-    }
-
-    /// @param thread 0: the calling one
-    /// @return 0 or minus errno
-    static int setAffinity(int thread, MemorySegment mask) {
-        try (var arena = Arena.ofConfined()) {
-            var errno = errnoMemory(arena);
-            return result((int) SCHED_SETAFFINITY.invokeExact(errno, thread, mask.byteSize(), mask), errno);
-        } catch (Throwable e) {
-            throw unexpected(e);
-        }
-    }
-
-    /// Where a thread may run.
-    ///
-    /// @return 0 or minus errno
-    static int affinity(int thread, MemorySegment mask) {
-        try (var arena = Arena.ofConfined()) {
-            var errno = errnoMemory(arena);
-            return result((int) SCHED_GETAFFINITY.invokeExact(errno, thread, mask.byteSize(), mask), errno);
-        } catch (Throwable e) {
-            throw unexpected(e);
-        }
-    }
-
-    static int threadId() {
-        try {
-            return (int) GETTID.invokeExact();
-        } catch (Throwable e) {
-            throw unexpected(e);
         }
     }
 

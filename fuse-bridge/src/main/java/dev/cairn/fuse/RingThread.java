@@ -103,7 +103,14 @@ final class RingThread implements Runnable {
         } catch (RuntimeException | Error e) {
             fail("a ring thread failed", e);
         } finally {
+            end();
+        }
+    }
+
+    private void end() {
+        try {
             if (cpu >= 0) pins.unpin();
+        } finally {
             ended.complete(null);
         }
     }

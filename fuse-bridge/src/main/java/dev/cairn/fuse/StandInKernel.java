@@ -141,6 +141,7 @@ final class StandInKernel implements AutoCloseable {
         request.set(U32, IN_OPCODE, opcode);
         request.set(U64, IN_UNIQUE, ++calls * clients.length + client.number);
         request.set(U64, IN_NODE, client.node);
+        request.set(U32, IN_PID, client.number + 1);
         check("write", Linux.write(errno, socket, request, bytes));
     }
 

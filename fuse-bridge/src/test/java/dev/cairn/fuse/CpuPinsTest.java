@@ -33,7 +33,7 @@ class CpuPinsTest {
     void threads_that_a_pinned_one_starts_do_not_stay_on_its_cpu() {
         int thread = threadThat(() -> {
             assertThat(pins.pin(CpuPins.ofProcess()[0])).isZero();
-            return threadThat(RingCalls::threadId);
+            return threadThat(CpuCalls::threadId);
         });
         assertThat(cpusOf(thread)).isEqualTo(1);
         Thread.ofPlatform().daemon().start(pins);
@@ -44,9 +44,9 @@ class CpuPinsTest {
     void what_one_mount_pinned_another_of_the_process_leaves_alone() {
         int thread = threadThat(() -> {
             assertThat(pins.pin(CpuPins.ofProcess()[0])).isZero();
-            return RingCalls.threadId();
+            return CpuCalls.threadId();
         });
-        lookOnce(new CpuPins());
+        look(new CpuPins());
         assertThat(cpusOf(thread)).isEqualTo(1);
     }
 
@@ -55,13 +55,13 @@ class CpuPinsTest {
         int thread = threadThat(() -> {
             assertThat(pins.pin(CpuPins.ofProcess()[0])).isZero();
             pins.unpin();
-            return RingCalls.threadId();
+            return CpuCalls.threadId();
         });
         assertThat(cpusOf(thread)).isGreaterThan(1);
     }
 
-    // It looks once before it finds that it is to stop.
-    private static void lookOnce(CpuPins other) {
+    // It looks before it finds that it is to stop.
+    private static void look(CpuPins other) {
         other.stop();
         other.run();
     }
@@ -75,6 +75,8 @@ class CpuPinsTest {
                 end.await();
             } catch (InterruptedException | RuntimeException | Error e) {
                 number.completeExceptionally(e);
+            } finally {
+                pins.unpin();
             }
         });
         return number.orTimeout(20, TimeUnit.SECONDS).join();
@@ -82,8 +84,8 @@ class CpuPinsTest {
 
     private static int cpusOf(int thread) {
         try (var arena = Arena.ofConfined()) {
-            var mask = arena.allocate(RingCalls.CPU_MASK_BYTES, 8);
-            assertThat(RingCalls.affinity(thread, mask)).isZero();
+            var mask = arena.allocate(CpuCalls.CPU_MASK_BYTES, 8);
+            assertThat(CpuCalls.affinity(thread, mask)).isZero();
             int cpus = 0;
             for (long at = 0; at < mask.byteSize(); at += 8) cpus += Long.bitCount(mask.get(U64, at));
             return cpus;

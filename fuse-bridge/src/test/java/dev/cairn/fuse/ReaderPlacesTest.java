@@ -8,8 +8,12 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ReaderPlacesTest {
+    private static final long LOOK_NANOS = 10_000_000;
+
     private final CpuPins pins = new CpuPins();
     private final List<DeviceReader> readers = IntStream.range(0, 2)
             .mapToObj(_ -> new DeviceReader(null, FuseMount.standIn(null, -1), pins, false, _ -> {})).toList();
@@ -26,7 +30,7 @@ class ReaderPlacesTest {
 
     private void request(int reader, int client) {
         readers.get(reader).clients().count(client);
-        places.requestCame();
+        places.clientCame();
     }
 
     private static boolean isResting(Thread thread) {
@@ -50,12 +54,11 @@ class ReaderPlacesTest {
         }
     }
 
-    /// Reading large files takes few requests, and a scheduler that may choose.
     @Test
-    void clients_whose_requests_take_long_leave_them_to_the_scheduler() {
+    void clients_with_few_requests_leave_them_to_the_scheduler_however_late_the_look() {
         for (int i = 0; i < 100; i++) {
-            for (int j = 0; j < 60; j++) request(j % 2, 1001 + j % 2);
-            places.look(places.clients());
+            for (int j = 0; j < 600; j++) request(j % 2, 1001 + j % 2);
+            places.look(places.clients(10 * LOOK_NANOS));
         }
         assertThat(asked()).containsExactly(DeviceReader.ANYWHERE, DeviceReader.ANYWHERE);
     }
@@ -73,13 +76,10 @@ class ReaderPlacesTest {
     }
 
     @Test
-    void the_kernels_own_requests_are_no_client_and_a_single_one_is_not_two() {
+    void a_single_client_of_both_readers_is_not_two() {
         for (int i = 0; i < 100; i++) {
-            for (int j = 0; j < 1000; j++) {
-                request(j % 2, 0);
-                request(j % 2, 1001);
-            }
-            places.look(places.clients());
+            for (int j = 0; j < 1000; j++) request(j % 2, 1001);
+            places.look(places.clients(LOOK_NANOS));
         }
         assertThat(asked()).containsExactly(DeviceReader.ANYWHERE, DeviceReader.ANYWHERE);
     }
