@@ -81,7 +81,7 @@ final class DeviceReader implements Runnable, ReplyLine {
                 session.give(request);
                 return (int) -n;
             }
-            if (request.isQuick(n)) {
+            if (pins != null && request.isQuick(n)) {
                 clients.count(request.caller());
                 session.clientCame();
             }

@@ -40,7 +40,7 @@ final class IoUring implements AutoCloseable {
     private final MemorySegment errno = Linux.errnoMemory(arena);
     private final int fd;
     /// What [#enter] names the ring by: its descriptor, or a place in the thread's own table of rings.
-    private final int enterFd, enterFlags;
+    private int enterFd, enterFlags = ENTER_GETEVENTS;
     private int[] files = {};
     private final MemorySegment rings, submissions;
     private final long submissionHeadAt, submissionTailAt, completionHeadAt, completionTailAt, completionsAt;
@@ -64,6 +64,7 @@ final class IoUring implements AutoCloseable {
             throw new IOException("the kernel gives no io_uring: " + (fd == -Linux.EPERM
                     ? "EPERM; /proc/sys/kernel/io_uring_disabled or the container forbids it" : Linux.describe(-fd)));
         }
+        enterFd = fd;
         try {
             if ((params.get(JAVA_INT, PARAMS_FEATURES) & FEATURE_SINGLE_MMAP) == 0)
                 throw new IOException("the kernel's io_uring is too old");
@@ -78,20 +79,19 @@ final class IoUring implements AutoCloseable {
             completionHeadAt = params.get(JAVA_INT, PARAMS_CQ_OFF + OFF_HEAD);
             completionTailAt = params.get(JAVA_INT, PARAMS_CQ_OFF + OFF_TAIL);
             completionMask = rings.get(JAVA_INT, params.get(JAVA_INT, PARAMS_CQ_OFF + OFF_MASK));
-            int place = registerRing();
-            enterFd = place >= 0 ? place : fd;
-            enterFlags = ENTER_GETEVENTS | (place >= 0 ? ENTER_REGISTERED_RING : 0);
+            registerRing();
         } catch (IOException | RuntimeException | Error e) {
-            Linux.close(fd);
-            arena.close();
+            close();
             throw e;
         }
     }
 
-    // Saves a look-up of the descriptor, with two writes to a count, at each enter.
-    private int registerRing() {
+    // Saves a look-up of the descriptor, with two writes to a count, at each enter. Where the kernel refuses, it does without.
+    private void registerRing() {
         var update = update(ANY_OFFSET, fd);
-        return RingCalls.ioUringRegister(errno, fd, REGISTER_RING_FDS, update, 1) == 1 ? update.get(JAVA_INT, UPDATE_OFFSET) : -1;
+        if (RingCalls.ioUringRegister(errno, fd, REGISTER_RING_FDS, update, 1) != 1) return;
+        enterFd = update.get(JAVA_INT, UPDATE_OFFSET);
+        enterFlags |= ENTER_REGISTERED_RING;
     }
 
     private MemorySegment update(int offset, long data) {

@@ -47,21 +47,19 @@ final class ReplyPipe implements AutoCloseable {
         this.pages = pages;
     }
 
-    /// @return null when the system gives no pipe of a useful size
-    static ReplyPipe open() {
-        int[] ends;
-        try {
-            ends = MountCalls.pipe();
-        } catch (IOException none) {
-            return null;    // whoever asks says so
-        }
+    /// @throws IOException when the system gives no pipe, or none of this size
+    static ReplyPipe open() throws IOException {
+        var ends = MountCalls.pipe();
         var arena = Arena.ofShared();
         ReplyPipe opened = null;
         try {
             var errno = errnoMemory(arena);
             int bytes = result((int) FCNTL.invokeExact(errno, ends[1], F_SETPIPE_SZ, PIPE_BYTES), errno);
-            if (bytes > 0) opened = new ReplyPipe(arena, errno, ends[0], ends[1], bytes / PAGE_BYTES);
+            if (bytes < 0) throw new IOException("a pipe of %d bytes: %s".formatted(PIPE_BYTES, Linux.describe(-bytes)));
+            opened = new ReplyPipe(arena, errno, ends[0], ends[1], bytes / PAGE_BYTES);
             return opened;
+        } catch (IOException e) {
+            throw e;
         } catch (Throwable e) {
             throw unexpected(e);
         } finally {

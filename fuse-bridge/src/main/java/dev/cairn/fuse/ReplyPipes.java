@@ -1,5 +1,6 @@
 package dev.cairn.fuse;
 
+import java.io.IOException;
 import java.util.ArrayDeque;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,13 +27,16 @@ final class ReplyPipes {
             open++;
         }
         ReplyPipe pipe = null;
+        var why = "the system gives no more pipes";
         try {
             pipe = ReplyPipe.open();
+        } catch (IOException e) {
+            why += ": " + e.getMessage();
         } finally {
             // What the system does not give it is not asked for again and again.
             if (pipe == null) {
                 forget();
-                openNoMore("the system gives no more pipes of 1 MiB");
+                openNoMore(why);
             }
         }
         if (pipe == null || pipe.holds(bytes, places)) return pipe;

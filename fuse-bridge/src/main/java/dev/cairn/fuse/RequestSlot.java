@@ -79,11 +79,6 @@ abstract class RequestSlot extends Operation implements DirectorySink {
         return Linux.read(errno, fd, readInto, IN_BYTES - IN_AT);
     }
 
-    /// Whether nobody waits for an answer to what has just been read.
-    boolean isOneWay(long bytes) {
-        return bytes >= IN_HEADER_BYTES && FuseProtocol.isOneWay(in.get(U32, inAt + IN_OPCODE));
-    }
-
     /// Whether what has just been read is a request that somebody waits for, and not for a large piece of data.
     boolean isQuick(long bytes) {
         if (bytes < IN_HEADER_BYTES || bytes >= IN_HEADER_BYTES + LARGE_BYTES) return false;

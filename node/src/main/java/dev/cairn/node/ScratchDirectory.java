@@ -1,15 +1,12 @@
 package dev.cairn.node;
 
+import dev.cairn.quorum.FileTree;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import org.slf4j.Logger;
@@ -29,7 +26,7 @@ final class ScratchDirectory implements AutoCloseable {
 
     ScratchDirectory(Path path) throws IOException {
         this.path = path;
-        delete(path);
+        FileTree.delete(path);
         Files.createDirectory(path, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
     }
 
@@ -81,36 +78,11 @@ final class ScratchDirectory implements AutoCloseable {
     /// @return false when something is still there; the log says why
     static boolean discard(Path path) {
         try {
-            delete(path);
+            FileTree.delete(path);
             return true;
         } catch (IOException e) {
             LOG.warn("{} is left behind, and may be deleted: {}", path, e.toString());
             return false;
         }
-    }
-
-    /// With everything in it; symbolic links themselves. Others may delete there as well: a process that ends takes its lock
-    /// files away.
-    private static void delete(Path path) throws IOException {
-        Files.walkFileTree(path, new SimpleFileVisitor<>() {
-            @Override
-            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-                Files.deleteIfExists(file);
-                return FileVisitResult.CONTINUE;
-            }
-
-            @Override
-            public FileVisitResult visitFileFailed(Path file, IOException why) throws IOException {
-                if (why instanceof NoSuchFileException) return FileVisitResult.CONTINUE;
-                throw why;
-            }
-
-            @Override
-            public FileVisitResult postVisitDirectory(Path directory, IOException why) throws IOException {
-                if (why != null && !(why instanceof NoSuchFileException)) throw why;
-                Files.deleteIfExists(directory);
-                return FileVisitResult.CONTINUE;
-            }
-        });
     }
 }

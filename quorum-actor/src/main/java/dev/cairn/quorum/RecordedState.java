@@ -7,11 +7,8 @@ import dev.cairn.quorum.journal.JournalException;
 import dev.cairn.quorum.journal.JournalPeer;
 import dev.cairn.quorum.journal.RatisJournal;
 import java.io.IOException;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
@@ -42,7 +39,7 @@ public final class RecordedState {
         } catch (ExecutionException | TimeoutException e) {
             throw new JournalException("the journal in %s cannot be read: %s".formatted(journalDirectory, e.getMessage()), e);
         } finally {
-            delete(copy);
+            FileTree.delete(copy);
         }
     }
 
@@ -65,22 +62,6 @@ public final class RecordedState {
                 else if (Files.isRegularFile(path)) Files.copy(path, target);
             }
         }
-    }
-
-    private static void delete(Path top) throws IOException {
-        Files.walkFileTree(top, new SimpleFileVisitor<>() {
-            @Override
-            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-                Files.delete(file);
-                return FileVisitResult.CONTINUE;
-            }
-
-            @Override
-            public FileVisitResult postVisitDirectory(Path dir, IOException e) throws IOException {
-                Files.delete(dir);
-                return FileVisitResult.CONTINUE;
-            }
-        });
     }
 
     private RecordedState() {}

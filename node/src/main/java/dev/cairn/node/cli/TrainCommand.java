@@ -2,12 +2,12 @@ package dev.cairn.node.cli;
 
 import dev.cairn.node.NodeConfig;
 import dev.cairn.node.NodeTraining;
+import dev.cairn.quorum.FileTree;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -28,9 +28,7 @@ final class TrainCommand extends Cairn.Subcommand {
             var mount = Files.createDirectories(dir.resolve("mnt"));
             return commands ? trainCommands(state, mount) : trainNode(new dev.cairn.node.StateDirectory(state), mount);
         } finally {
-            try (var files = Files.walk(dir)) {
-                for (var file : files.sorted(Comparator.reverseOrder()).toList()) Files.deleteIfExists(file);
-            }
+            FileTree.delete(dir);
         }
     }
 
