@@ -21,7 +21,7 @@ trap end EXIT
 
 metrics=$("$root/cairn" up --state "$work/state" --meta-size 2G --data-size 8G "$work/mount" | sed -n 's/^metrics *//p')
 python3 - "$work/mount" "$metrics" "$count" <<'PYTHON'
-import os, sys, time, urllib.request
+import os, statistics, sys, time, urllib.request
 
 top, metrics, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 
@@ -29,6 +29,10 @@ def allocated():
     for line in urllib.request.urlopen(metrics).read().decode().splitlines():
         if line.startswith("cairn_allocated_bytes_total"):
             return float(line.split()[1])
+
+def scraping():
+    seen = [allocated() for _ in range(11)]
+    return statistics.median(b - a for a, b in zip(seen, seen[1:]))
 
 def each(what, of):
     for n in range(count):
@@ -38,7 +42,7 @@ def settle():
     os.fsync(stream)
     for _ in range(20):
         before = allocated(); time.sleep(1)
-        if allocated() - before < 8e6: return
+        if allocated() - before - scrape < 8e6: return
 
 def create(n): os.close(os.open("%s/%s/f%d" % (top, where, n), os.O_CREAT | os.O_WRONLY, 0o644))
 def absent(n):
@@ -65,15 +69,16 @@ print("%-24s %s" % ("operation", "bytes allocated"))
 for where in ("warm", "counted"):
     os.mkdir("%s/%s" % (top, where))
     stream = os.open("%s/%s/stream" % (top, where), os.O_CREAT | os.O_WRONLY, 0o644)
+    scrape = scraping()
     settle()
     start, begin = allocated(), time.time()
     time.sleep(3)
-    idle = (allocated() - start) / (time.time() - begin)      # what the node does anyway, and the scrapes
+    idle = (allocated() - start - scrape) / (time.time() - begin)      # what the node does anyway
     for name, of, per in kinds:
         settle()
         before, begin = allocated(), time.time()
         each(name, of)
-        used = allocated() - before - idle * (time.time() - begin)
+        used = allocated() - before - scrape - idle * (time.time() - begin)
         if where == "counted":
             print("%-24s %.0f" % (name, used / (count * per)))
     os.close(stream)

@@ -10,6 +10,9 @@ import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
 /// The directory that the tests of this package work in: `-Dcairn.posix.dir`, or else the mount of one Cairn volume,
 /// started when the first test asks and removed when the whole run is over.
 final class VolumeUnderTest implements BeforeAllCallback {
+    /// The million names of the long form are some 300 MiB.
+    private static final String META_SIZE = System.getProperty("cairn.long") == null ? "256M" : "2G";
+
     private static String directory;
     private static TestVolume volume;
 
@@ -17,7 +20,7 @@ final class VolumeUnderTest implements BeforeAllCallback {
     private record Started(TestVolume volume) implements AutoCloseable {
         static Started now() {
             try {
-                var volume = TestVolume.create("256M", "1G");
+                var volume = TestVolume.create(META_SIZE, "1G");
                 // A temporary directory is its owner's alone; the other users of the tests have to get through it.
                 PosixTest.ok(Posix.SELF.chmod(volume.mount.getParent().toString(), 0711));
                 return new Started(volume);
