@@ -46,11 +46,17 @@ final class Attempt implements Tx {
         mount.directoryNumbers.take(directoriesTaken);
         mount.otherNumbers.take(othersTaken);
         open.inodesDelta += inodesDelta;
+        // Most operations are about names and attributes.
+        if (!referred.isEmpty() || !returned.isEmpty() || !freed.isEmpty()) moveData(open);
+        forget();
+    }
+
+    // What is unwritten is referred to as well.
+    private void moveData(Transaction open) {
         for (var extent : referred) mount.share.referData(extent);
         for (var extent : unwritten) open.dataUnwritten.add(extent);
         for (var extent : returned) mount.share.returnData(extent);
         for (var extent : freed) open.dataFreed.add(extent);
-        forget();
     }
 
     /// The operation ended early: nothing of it stays.

@@ -8,6 +8,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
+import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.dispatch.DispatcherPrerequisites;
 import org.apache.pekko.dispatch.ExecutorServiceConfigurator;
 import org.apache.pekko.dispatch.ExecutorServiceFactory;
@@ -15,9 +16,9 @@ import org.apache.pekko.dispatch.ExecutorServiceFactory;
 /// Runs an actor's mailbox on the thread that sends to it, so that a request is decoded, executed and answered without a
 /// thread hop (a hop costs three to four times as much as the request: `fuse-facts.md`, speed, 1).
 ///
-/// Only within [#run]: a thread that merely tells (a timer, a Pekko dispatcher) has its message run by a thread of this
+/// Only within [#tell]: a thread that merely tells (a timer, a Pekko dispatcher) has its message run by a thread of this
 /// executor's own. The same for an actor that blocks (one that fsyncs a journal), unless the thread has come by
-/// [#runWaiting], which says that nobody waits for its return: so a commit goes from its flush through the server and its
+/// [#tellWaiting], which says that nobody waits for its return: so a commit goes from its flush through the server and its
 /// journal and back to the mount without waking another thread. A sender that finds the mailbox already running elsewhere
 /// returns at once; its message is run by the thread inside. So that this thread gets back to its own work under load, it
 /// passes the mailbox on to an own thread of the executor after [#BATCHES_MAX] messages.
@@ -31,18 +32,18 @@ public final class CallingThread {
 
     private CallingThread() {}
 
-    /// Tells, with the receiving mailbox run before this returns when no other thread is inside it. Nested calls are run by
-    /// the outermost one.
-    public static void run(Runnable tell) {
-        TRAMPOLINE.get().run(tell, false);
+    /// Tells, with the receiving mailbox run before this returns when no other thread is inside it. Mailboxes that this makes
+    /// run are run by the outermost call.
+    public static <T> void tell(ActorRef<T> to, T message) {
+        TRAMPOLINE.get().tell(to, message, false);
     }
 
-    /// As [#run], on a thread that may block for as long as I/O takes: actors that do are run on it as well.
-    public static void runWaiting(Runnable tell) {
-        TRAMPOLINE.get().run(tell, true);
+    /// As [#tell], on a thread that may block for as long as I/O takes: actors that do are run on it as well.
+    public static <T> void tellWaiting(ActorRef<T> to, T message) {
+        TRAMPOLINE.get().tell(to, message, true);
     }
 
-    /// Whether the calling thread is within [#run].
+    /// Whether the calling thread is within [#tell].
     static boolean isInside() {
         return TRAMPOLINE.get().inside;
     }
@@ -53,27 +54,50 @@ public final class CallingThread {
         private boolean inside;
         private boolean mayWait;
 
-        void run(Runnable tell, boolean waiting) {
+        <T> void tell(ActorRef<T> to, T message, boolean waiting) {
             if (inside) {
-                tell.run();
+                to.tell(message);
                 return;
             }
+            enter(waiting);
+            try {
+                to.tell(message);
+                runBatches();
+            } finally {
+                leave();
+            }
+        }
+
+        /// On an executor's own thread.
+        void run(Runnable batch, boolean waiting) {
+            enter(waiting);
+            try {
+                batch.run();
+                runBatches();
+            } finally {
+                leave();
+            }
+        }
+
+        private void enter(boolean waiting) {
             inside = true;
             mayWait = waiting;
-            int most = waiting ? WAITING_BATCHES_MAX : BATCHES_MAX;
-            try {
-                tell.run();
-                for (int n = 0; !batches.isEmpty(); n++) {
-                    var owner = owners.poll();
-                    var batch = batches.poll();
-                    if (n < most) batch.run();
-                    else owner.handOver(batch);
-                }
-            } finally {
-                inside = false;
-                // After a batch that has thrown: a mailbox that is not run would never be scheduled again.
-                while (!batches.isEmpty()) owners.poll().handOver(batches.poll());
+        }
+
+        private void runBatches() {
+            int most = mayWait ? WAITING_BATCHES_MAX : BATCHES_MAX;
+            for (int n = 0; !batches.isEmpty(); n++) {
+                var owner = owners.poll();
+                var batch = batches.poll();
+                if (n < most) batch.run();
+                else owner.handOver(batch);
             }
+        }
+
+        private void leave() {
+            inside = false;
+            // After a batch that has thrown: a mailbox that is not run would never be scheduled again.
+            while (!batches.isEmpty()) owners.poll().handOver(batches.poll());
         }
 
         boolean accept(Executor owner, Runnable batch) {

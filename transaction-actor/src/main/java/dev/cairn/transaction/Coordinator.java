@@ -125,7 +125,8 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             log.error("{} broke an invariant", command.getClass().getSimpleName(), broken);
             fail("a broken invariant (" + broken.getMessage() + "); nothing after the last commit is trusted, mount again");
         }
-        return stopping ? Behaviors.stopped() : this;
+        // Not `this`: Pekko would wrap it up anew, for each message, in what intercepts timers' messages.
+        return stopping ? Behaviors.stopped() : Behaviors.same();
     }
 
     private void carryOut(Command command) {
@@ -351,7 +352,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     }
 
     private void tellSelf(Command command) {
-        CallingThread.run(() -> getContext().getSelf().tell(command));
+        CallingThread.tell(getContext().getSelf(), command);
     }
 
     // ---- commits
@@ -451,7 +452,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     private final class Surroundings implements Commits.Surroundings {
         @Override
         public void written(Transaction transaction, CommitWriter.Written outcome) {
-            CallingThread.runWaiting(() -> getContext().getSelf().tell(new Written(transaction, outcome)));
+            CallingThread.tellWaiting(getContext().getSelf(), new Written(transaction, outcome));
         }
 
         @Override

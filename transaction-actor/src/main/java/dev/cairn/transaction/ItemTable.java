@@ -46,12 +46,22 @@ final class ItemTable {
     }
 
     private byte[] value(long reference) {
-        return is(reference, IS_DELETED) ? DELETED : values.copy(reference >>> PLACE_SHIFT, length(reference));
+        return isDeleted(reference) ? DELETED : valueOf(reference);
     }
 
-    /// From `first` on, until the table is changed ([#changes]).
-    Iterator<Item> from(Key first, boolean inclusive) {
-        return new Items(this, tree.new Walk(first, inclusive));
+    /// From `first` on, until the table is changed ([#changes]). What its references stand for is told by [#isDeleted] and
+    /// [#valueOf], until [#keep] or [#undo].
+    ItemTree.Walk from(Key first, boolean inclusive) {
+        return tree.new Walk(first, inclusive);
+    }
+
+    static boolean isDeleted(long reference) {
+        return is(reference, IS_DELETED);
+    }
+
+    /// Of an item that is not deleted.
+    byte[] valueOf(long reference) {
+        return values.copy(reference >>> PLACE_SHIFT, length(reference));
     }
 
     /// Grows with every change.
@@ -90,7 +100,7 @@ final class ItemTable {
         public Item next() {
             if (!there) throw new NoSuchElementException();
             long reference = walk.reference();
-            var value = is(reference, IS_DELETED) ? null : table.value(reference);
+            var value = isDeleted(reference) ? null : table.valueOf(reference);
             var item = new Item(walk.key(), walk.seq(), value);
             there = walk.next();
             return item;

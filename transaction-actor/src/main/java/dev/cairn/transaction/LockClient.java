@@ -3,9 +3,8 @@ package dev.cairn.transaction;
 import dev.cairn.proto.LockGranted;
 import dev.cairn.proto.LockName;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
+import org.agrona.collections.Long2ObjectHashMap;
 
 /// The cluster locks that this mount holds, asks for and is asked to give back. Granted once, kept until revoked.
 /// No actor, no clock: what has to be sent is returned, and sent by the coordinator.
@@ -36,7 +35,7 @@ final class LockClient {
         boolean revoking;
     }
 
-    private final Map<Long, Lock> locks = new HashMap<>();
+    private final Long2ObjectHashMap<Lock> locks = new Long2ObjectHashMap<>();
     /// The last lock looked at: operations in one directory ask for the same one again and again.
     private long lastId = -1;
     private Lock last;

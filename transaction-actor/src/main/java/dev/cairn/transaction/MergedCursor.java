@@ -1,30 +1,34 @@
 package dev.cairn.transaction;
 
 import dev.cairn.transaction.run.RunCursor;
-import java.util.Iterator;
 
 /// Live items of a key range: the mount's dirty tables, newest first, laid over the committed runs.
 ///
 /// An operation may change the newest table while it walks (a truncate deletes the extents it finds): then that table is
 /// looked up anew at the next step, and iterated otherwise.
 final class MergedCursor implements Cursor {
+    private static final int RUNS = -1;
+
     private final ItemTable[] tables;
-    private final Item[] heads;
-    private final Iterator<Item>[] iterators;
+    private final ItemTree.Walk[] walks;
+    /// The first item of each table that has not been passed: its key, and what the table knows its value by.
+    private final Key[] heads;
+    private final long[] references;
     private final int[] changes;
     private final RunCursor runs;
     private final Key last;
     private boolean runsDone;
-    private Key position;
     private boolean started;
-    private Item current;
+    /// The key walked to, or before the first step the one to begin with, and which table it is from, or [#RUNS].
+    private Key position;
+    private int from;
 
     /// @param tables newest first; nulls are left out
-    @SuppressWarnings({"unchecked", "rawtypes"})
     MergedCursor(ItemTable[] tables, RunCursor runs, Key first, Key last) {
         this.tables = tables;
-        this.heads = new Item[tables.length];
-        this.iterators = new Iterator[tables.length];
+        this.walks = new ItemTree.Walk[tables.length];
+        this.heads = new Key[tables.length];
+        this.references = new long[tables.length];
         this.changes = new int[tables.length];
         this.runs = runs;
         this.last = last;
@@ -33,51 +37,56 @@ final class MergedCursor implements Cursor {
 
     @Override
     public boolean next() {
-        while (advance()) if (!current.deleted()) return true;
+        while (advance()) if (!(from == RUNS ? runs.deleted() : ItemTable.isDeleted(references[from]))) return true;
         return false;
     }
 
     // To the next key in order, deleted or not.
     private boolean advance() {
         if (!started) runsDone = !runs.next();
-        Item best = null;
+        Key best = null;
+        int source = RUNS;
         for (int n = 0; n < tables.length; n++) {
             if (tables[n] == null) continue;
             step(n);
-            if (heads[n] != null && (best == null || heads[n].key().compareTo(best.key()) < 0)) best = heads[n];
+            if (heads[n] == null || best != null && heads[n].compareTo(best) >= 0) continue;
+            best = heads[n];
+            source = n;
         }
         // The runs stand at the first key not yet passed; they step on only when that key has been.
-        while (started && !runsDone && runs.key().compareTo(position) <= 0) runsDone = !runs.next();
+        while (started && !runsDone && runs.compareKey(position) <= 0) runsDone = !runs.next();
         started = true;
-        if (!runsDone && (best == null || runs.key().compareTo(best.key()) < 0)) best = runs.item();
-        if (best == null || best.key().compareTo(last) > 0) return false;
-        current = best;
-        position = best.key();
+        if (!runsDone && (best == null || runs.compareKey(best) < 0)) {
+            best = runs.key();
+            source = RUNS;
+        }
+        if (best == null || best.compareTo(last) > 0) return false;
+        position = best;
+        from = source;
         return true;
     }
 
     // To the table's first item that has not been passed.
     private void step(int n) {
-        if (iterators[n] == null || changes[n] != tables[n].changes()) {
+        if (walks[n] == null || changes[n] != tables[n].changes()) {
             changes[n] = tables[n].changes();
-            iterators[n] = tables[n].from(position, !started);
-            heads[n] = next(n);
-        } else if (heads[n] != null && heads[n].key().compareTo(position) <= 0) {
-            heads[n] = next(n);
+            walks[n] = tables[n].from(position, !started);
+        } else if (heads[n] == null || heads[n].compareTo(position) > 0) {
+            return;
         }
-    }
-
-    private Item next(int n) {
-        return iterators[n].hasNext() ? iterators[n].next() : null;
+        boolean there = walks[n].next();
+        heads[n] = there ? walks[n].key() : null;
+        if (there) references[n] = walks[n].reference();
     }
 
     @Override
     public Key key() {
-        return current.key();
+        return position;
     }
 
+    // Also when the table has been changed meanwhile: it keeps values until the attempt has ended.
     @Override
     public byte[] value() {
-        return current.value();
+        return from == RUNS ? runs.value() : tables[from].valueOf(references[from]);
     }
 }

@@ -85,7 +85,7 @@ public final class MountClient {
         // A thread that is inside already is at its own turn.
         boolean turn = !CallingThread.isInside() && turns.take();
         try {
-            CallingThread.run(() -> coordinator.tell(command));
+            CallingThread.tell(coordinator, command);
         } finally {
             if (turn) turns.give();
         }
