@@ -19,6 +19,8 @@ final class CpuPins implements Runnable {
 
     /// The process's threads that are pinned on purpose; guarded by itself, together with their affinity.
     private static final IntHashSet PINNED = new IntHashSet();
+    /// Those that were pinned here, and could be; guarded by the same.
+    private final IntHashSet own = new IntHashSet();
 
     private final CountDownLatch stop = new CountDownLatch(1);
 
@@ -27,8 +29,11 @@ final class CpuPins implements Runnable {
     /// @return 0, or minus errno when it may not run there
     int pin(int cpu) {
         synchronized (PINNED) {
-            PINNED.add(CpuCalls.threadId());
-            return CpuCalls.pin(cpu);
+            int thread = CpuCalls.threadId(), r = CpuCalls.pin(cpu);
+            PINNED.add(thread);
+            if (r < 0) own.remove(thread);
+            else own.add(thread);
+            return r;
         }
     }
 
@@ -39,7 +44,16 @@ final class CpuPins implements Runnable {
                 var everywhere = arena.allocate(CpuCalls.CPU_MASK_BYTES, 8);
                 if (processMask(everywhere) >= 0) CpuCalls.setAffinity(0, everywhere);
             }
-            PINNED.remove(CpuCalls.threadId());
+            int thread = CpuCalls.threadId();
+            PINNED.remove(thread);
+            own.remove(thread);
+        }
+    }
+
+    /// How many threads stay on one CPU since they were pinned here.
+    int pinned() {
+        synchronized (PINNED) {
+            return own.size();
         }
     }
 

@@ -24,6 +24,7 @@ final class FuseMetrics {
     /// By opcode; made when an opcode is first seen, so that what never happens fills no page of metrics.
     private final AtomicReferenceArray<Timer> timers = new AtomicReferenceArray<>(FuseProtocol.OPCODES);
     private final LongAdder started = new LongAdder(), ended = new LongAdder();
+    private Gauge pinned;
     private FunctionCounter prompt;
     private final Counter bytesRead, bytesSpliced, bytesWritten, malformed, failures;
 
@@ -55,7 +56,14 @@ final class FuseMetrics {
         registry.remove(inFlight);
         registry.remove(knownInodes);
         registry.remove(transport);
+        if (pinned != null) registry.remove(pinned);
         if (prompt != null) registry.remove(prompt);
+    }
+
+    /// @param pins held by the session, as below
+    void pinnedBy(CpuPins pins) {
+        pinned = Gauge.builder("cairn_fuse_pinned_threads", pins, CpuPins::pinned).tag("mount", mount)
+                .description("Threads that take requests and stay on one CPU").register(registry);
     }
 
     /// @param cpus held by the session: a meter lets go of what nobody else holds

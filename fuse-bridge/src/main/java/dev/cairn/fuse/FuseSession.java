@@ -193,6 +193,7 @@ public final class FuseSession {
         var pins = rings == null ? new CpuPins() : null;
         for (int i = 0; i < count; i++) readers.add(new DeviceReader(this, mount, pins, rings != null, this::lost));
         places = rings == null ? new ReaderPlaces(readers, CpuPins::ofProcess, pins) : null;
+        metrics.pinnedBy(rings == null ? pins : rings.pins());
         var ioThreads = new AtomicInteger();
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()
                 .name("cairn-fuse-io-" + ioThreads.getAndIncrement()).unstarted(task));

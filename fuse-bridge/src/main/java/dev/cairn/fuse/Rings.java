@@ -57,6 +57,11 @@ final class Rings {
         }
     }
 
+    /// Those of its threads.
+    CpuPins pins() {
+        return pins;
+    }
+
     static int depth(int cpus) {
         return Math.max(DEPTH_MIN, Math.min(DEPTH, ENTRIES_MAX / cpus));
     }

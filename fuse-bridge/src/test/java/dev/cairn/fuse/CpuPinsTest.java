@@ -46,8 +46,11 @@ class CpuPinsTest {
             assertThat(pins.pin(CpuPins.ofProcess()[0])).isZero();
             return CpuCalls.threadId();
         });
-        look(new CpuPins());
+        var other = new CpuPins();
+        look(other);
         assertThat(cpusOf(thread)).isEqualTo(1);
+        assertThat(pins.pinned()).isEqualTo(1);
+        assertThat(other.pinned()).isZero();
     }
 
     @Test
@@ -58,6 +61,17 @@ class CpuPinsTest {
             return CpuCalls.threadId();
         });
         assertThat(cpusOf(thread)).isGreaterThan(1);
+        assertThat(pins.pinned()).isZero();
+    }
+
+    @Test
+    void one_that_may_not_run_there_is_not_counted() {
+        threadThat(() -> {
+            assertThat(pins.pin(CpuPins.ofProcess()[0])).isZero();
+            assertThat(pins.pin(CpuCalls.CPU_MASK_BYTES * 8 - 1)).isNegative();
+            return CpuCalls.threadId();
+        });
+        assertThat(pins.pinned()).isZero();
     }
 
     // It looks before it finds that it is to stop.

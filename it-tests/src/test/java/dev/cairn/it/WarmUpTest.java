@@ -50,7 +50,11 @@ class WarmUpTest {
             assertThat(fds).doesNotContain("memfd:cairn-scratch").doesNotContainPattern("comm:[1-9]").doesNotContain("warm-up");
             assertThat(volume.state.resolve("warm-up")).doesNotExist();
             // Its own mount, over /dev/fuse, has places for its readers; those of the real one's threads are not its business.
-            if (RingSwitch.canBeOn()) assertThat(pinnedTo(volume)).hasSize(Integer.parseInt(TestVolume.shell("nproc").orFail().out().strip()));
+            if (RingSwitch.canBeOn()) {
+                var cpus = TestVolume.shell("nproc").orFail().out().strip();
+                assertThat(pinnedTo(volume)).hasSize(Integer.parseInt(cpus));
+                assertThat(LargeReadTest.metrics(volume)).containsPattern("cairn_fuse_pinned_threads\\{[^}]*} " + cpus);
+            }
             assertThat(Scratch.complaints(volume.state.resolve("node.log"))).isEqualTo(List.of());
         }
     }
