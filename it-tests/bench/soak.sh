@@ -21,9 +21,13 @@ work=${1:-$(mktemp -d /tmp/cairn-soak.XXXXXX)}
 state=$work/state mount=$work/mount
 mkdir -p "$mount"
 loads=()
-end() {
-    [ ${#loads[@]} = 0 ] || kill "${loads[@]}" 2>/dev/null || true
+end_loads() {
+    [ ${#loads[@]} = 0 ] || kill -- "${loads[@]/#/-}" 2>/dev/null || true
     wait 2>/dev/null || true
+    loads=()
+}
+end() {
+    end_loads
     "$root/cairn" down --state "$state" --lazy >/dev/null 2>&1 || true
     rm -rf "$work"
 }
@@ -69,6 +73,8 @@ names() {          # one large directory: names, links, attributes
         ((n % 2000)) || ls -l "$mount/names" | wc -l >/dev/null
     done
 }
+# Each is a process group: when it is to end, so is what it runs.
+set -m
 for load in trees streams updates names; do
     $load &
     loads+=($!)
@@ -96,6 +102,7 @@ for kind, name in enumerate(("write", "fsync")):
     print("  %-16s %9d %6d  longest %.0f ms" % (name, count[kind], slow[kind], longest[kind] * 1000))
 ' "$work/beside" >"$work/beside.result" &
 loads+=($!)
+set +m
 
 # ---- looking at it
 
@@ -112,10 +119,7 @@ for ((minute = 1; minute <= minutes; minute++)); do
     echo "$minute ${rss[minute]} $(($(metric 'jvm_gc_live_data_size_bytes') >> 20)) $(metric 'jvm_gc_pause_seconds_count') $(metric 'cairn_fuse_requests_seconds_count')"
 done
 
-kill "${loads[@]}" 2>/dev/null || true
-pkill -P "$(IFS=,; echo "${loads[*]}")" 2>/dev/null || true
-wait "${loads[@]}" 2>/dev/null || true
-loads=()
+end_loads
 
 mean() { local sum=0 count=0; for ((m = $1; m <= $2; m++)); do sum=$((sum + rss[m])); count=$((count + 1)); done; echo $((sum / (count ? count : 1))); }
 second=$(mean $((minutes / 4 + 1)) $((minutes / 2 > minutes / 4 ? minutes / 2 : minutes / 4 + 1)))

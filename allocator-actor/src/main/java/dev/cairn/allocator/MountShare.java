@@ -24,6 +24,9 @@ public final class MountShare {
     /// others that are: it is given a place with room to go on, 1 MiB at least. Two files that are streamed at once so
     /// come to lie apart, in a few long extents each, where the nearest free blocks would make them alternate.
     private static final int STREAM_BLOCKS = 8, STREAM_ROOM = 256;
+    /// So many files have room at the same time, however little is in hand; room that others have used longer ago gives way.
+    /// Without, files that are written faster than refills come would alternate block by block until the next one.
+    private static final int ROOMS_AT_LEAST = 32;
     private final ExtentSet metadata = new ExtentSet();
     private final ExtentSet metadataTaken = new ExtentSet();
     private final ExtentSet data = new ExtentSet();
@@ -80,11 +83,22 @@ public final class MountShare {
     /// The same for a file that has more to come around these blocks: up to `room` blocks behind them, and when they are in
     /// a new place up to `lead` before them, are kept from other files as long as there is enough for these.
     public Extent reserveData(long count, long goal, long lead, long room) {
+        if (lead > 0 && lead + room <= roomMax()) return reserveWithRoom(count, goal, lead, room);
+        long most = Math.max(roomMax() - roomAhead.blocks(), roomMax() / ROOMS_AT_LEAST);
+        return reserveWithRoom(count, goal, 0, Math.min(room, most));
+    }
+
+    /// Half of what is in hand is for whoever comes; near the end of the space all of it.
+    private long roomMax() {
+        return dataLow ? 0 : dataBlocks() / 2;
+    }
+
+    private Extent reserveWithRoom(long count, long goal, long lead, long room) {
         var extent = goal > 0 ? roomAhead.take(count, goal) : null;
         if (extent == null) extent = takeFree(count, goal, lead, room);
         if (extent == null && roomAhead.blocks() > 0) {
             roomAhead.giveAll(data::add);
-            return reserveData(count, goal, 0, 0);
+            return reserveWithRoom(count, goal, 0, 0);
         }
         if (extent == null) return null;
         dataReserved.add(extent);
@@ -94,7 +108,7 @@ public final class MountShare {
 
     private Extent takeFree(long count, long goal, long lead, long room) {
         boolean goesOn = goal > 0 && data.overlaps(goal, 1);
-        if (!goesOn && lead + room > 0 && mayKeep(lead + room)) {
+        if (!goesOn && lead + room > 0) {
             // A long stream goes far away from the others, where it need not look for a place so soon again.
             long all = lead + count + room;
             var whole = goal > 0 && all >= STREAM_ROOM ? data.takeApart(all, STREAM_ROOM) : null;
@@ -111,12 +125,7 @@ public final class MountShare {
     }
 
     private void keepRoom(long from, long room) {
-        if (mayKeep(room) && !roomAhead.has(from) && data.overlaps(from, 1)) keep(data.takeUpTo(room, from));
-    }
-
-    /// Half of what is in hand is for whoever comes; near the end of the space all of it.
-    private boolean mayKeep(long room) {
-        return !dataLow && room <= dataBlocks() / 2;
+        if (!roomAhead.has(from) && data.overlaps(from, 1)) keep(data.takeUpTo(room, from));
     }
 
     private void keep(Extent room) {

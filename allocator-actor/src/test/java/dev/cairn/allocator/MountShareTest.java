@@ -12,6 +12,8 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.RepetitionInfo;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class MountShareTest {
     private static SpaceGrant grant(Extent metadata, Extent data, SpaceReport report) {
@@ -77,6 +79,27 @@ class MountShareTest {
         // Room is nobody's property: the last block is for whoever comes.
         for (long taken = 0; taken < left; taken++) assertThat(share.reserveData(1, 0)).isNotNull();
         assertThat(share.reserveData(1, 0)).isNull();
+    }
+
+    // A refill comes when a commit has ended: what is fast finds little in hand by then.
+    @ParameterizedTest
+    @ValueSource(ints = {2, 3, 8, 20})
+    void files_that_grow_faster_than_refills_come_lie_in_few_extents_as_well(int files) {
+        var share = new MountShare();
+        long granted = 1000;
+        long[] goals = new long[files];
+        int extents = 0, blocks = 100_000;
+        for (int n = 0; n < blocks; n++) {
+            if (share.dataBlocks() == 0) {
+                share.granted(grant(new Extent(100 + n, 1), new Extent(granted, 10_000), REPORT));
+                granted += 20_000;
+            }
+            int file = n % files;
+            var got = share.reserveData(1, goals[file], 0, Math.min(n / files, 2048));
+            if (got.start() != goals[file]) extents++;
+            goals[file] = got.end();
+        }
+        assertThat(extents).isLessThan(files * blocks / 300);
     }
 
     @Test

@@ -185,7 +185,7 @@ final class Extents {
     /// @return the block up to which it is done: `end` when all is
     static long free(Tx tx, Inode inode, long from, long end, int extentsMax) {
         if (from >= end) return end;
-        // First all, then the changes: a cursor walks what was there when it was opened.
+        // First all, then the changes: a cursor may see them.
         var found = new ArrayList<Mapping>();
         var walk = new Walk(tx, inode, from);
         long done = end;

@@ -31,8 +31,7 @@ final class CpuPins implements Runnable {
         synchronized (PINNED) {
             int thread = CpuCalls.threadId(), r = CpuCalls.pin(cpu);
             PINNED.add(thread);
-            if (r < 0) own.remove(thread);
-            else own.add(thread);
+            if (r == 0) own.add(thread);
             return r;
         }
     }

@@ -53,7 +53,7 @@ class WarmUpTest {
             if (RingSwitch.canBeOn()) {
                 var cpus = TestVolume.shell("nproc").orFail().out().strip();
                 assertThat(pinnedTo(volume)).hasSize(Integer.parseInt(cpus));
-                assertThat(LargeReadTest.metrics(volume)).containsPattern("cairn_fuse_pinned_threads\\{[^}]*} " + cpus);
+                assertThat(LargeReadTest.metrics(volume)).containsPattern("(?m)^cairn_fuse_pinned_threads\\{[^}]*} %s(\\.0)?$".formatted(cpus));
             }
             assertThat(Scratch.complaints(volume.state.resolve("node.log"))).isEqualTo(List.of());
         }

@@ -43,7 +43,7 @@ public final class CallingThread {
         TRAMPOLINE.get().tell(to, message, true);
     }
 
-    /// Whether the calling thread is within [#tell].
+    /// Whether the calling thread is within [#tell], or one of an executor's own.
     static boolean isInside() {
         return TRAMPOLINE.get().inside;
     }

@@ -125,7 +125,7 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
             log.error("{} broke an invariant", command.getClass().getSimpleName(), broken);
             fail("a broken invariant (" + broken.getMessage() + "); nothing after the last commit is trusted, mount again");
         }
-        // Not `this`: Pekko would wrap it up anew, for each message, in what intercepts timers' messages.
+        // Not `this`: Pekko would wrap it up anew, for each message, in what supervises it.
         return stopping ? Behaviors.stopped() : Behaviors.same();
     }
 

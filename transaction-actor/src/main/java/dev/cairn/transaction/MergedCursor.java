@@ -4,8 +4,7 @@ import dev.cairn.transaction.run.RunCursor;
 
 /// Live items of a key range: the mount's dirty tables, newest first, laid over the committed runs.
 ///
-/// An operation may change the newest table while it walks (a truncate deletes the extents it finds): then that table is
-/// looked up anew at the next step, and iterated otherwise.
+/// The newest table may be changed during the walk: then it is looked up anew at the next step, and walked on otherwise.
 final class MergedCursor implements Cursor {
     private static final int RUNS = -1;
 
@@ -21,7 +20,7 @@ final class MergedCursor implements Cursor {
     private boolean started;
     /// The key walked to, or before the first step the one to begin with, and which table it is from, or [#RUNS].
     private Key position;
-    private int from;
+    private int from = RUNS;
 
     /// @param tables newest first; nulls are left out
     MergedCursor(ItemTable[] tables, RunCursor runs, Key first, Key last) {
@@ -84,7 +83,7 @@ final class MergedCursor implements Cursor {
         return position;
     }
 
-    // Also when the table has been changed meanwhile: it keeps values until the attempt has ended.
+    // A table keeps values that are replaced until the attempt has ended.
     @Override
     public byte[] value() {
         return from == RUNS ? runs.value() : tables[from].valueOf(references[from]);

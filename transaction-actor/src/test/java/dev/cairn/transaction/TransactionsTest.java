@@ -217,12 +217,17 @@ class TransactionsTest {
         if (first.compareTo(last) > 0) return;
         var found = new ArrayList<Key>();
         boolean deleteWhileWalking = random.nextBoolean(), looksAfterwards = random.nextBoolean();
+        // What has been passed may be written again, and replaced before it is looked at.
+        boolean putWhileWalking = !deleteWhileWalking && random.nextBoolean();
         operate(tx -> {
             found.clear();
             for (var cursor = tx.scan(first, last); cursor.next(); ) {
                 found.add(cursor.key());
                 if (!looksAfterwards) assertThat(cursor.value()).isEqualTo(model.get(cursor.key()));
                 if (deleteWhileWalking) tx.delete(cursor.key());
+                if (putWhileWalking)
+                    for (int n = 0; n < 2; n++) tx.put(found.get(random.nextInt(found.size())), new byte[random.nextInt(60)]);
+                if (putWhileWalking) for (var passed : found) tx.put(passed, model.get(passed));
                 if (looksAfterwards) assertThat(cursor.value()).isEqualTo(model.get(cursor.key()));
             }
         });
