@@ -92,7 +92,7 @@ final class Directories {
     static void readdir(Tx tx, long dir, long after, boolean plus, int limit, DirectorySink sink) {
         if (after < 0) throw EINVAL.failure();
         tx.lockInode(dir, LockMode.READ);
-        Inodes.loadDirectory(tx, dir);
+        Inodes.requireDirectory(tx, dir);
         if (after < 1 && !sink.entry(dir, DT_DIR, 1, DOT, null)) return;
         if (after < 2) {
             long parent = parent(tx, dir);

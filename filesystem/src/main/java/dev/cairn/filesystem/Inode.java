@@ -167,9 +167,19 @@ public final class Inode {
         return to;
     }
 
-    static Inode decode(long ino, byte[] from) {
+    private static void requireReadable(long ino, byte[] from) {
         if (from.length != BYTES) throw damaged(ino, "inode item of " + from.length + " bytes, expected " + BYTES);
         if (from[VERSION_AT] != VERSION) throw damaged(ino, "inode item of version " + from[VERSION_AT]);
+    }
+
+    /// Without decoding anything else.
+    static boolean isDirectory(long ino, byte[] from) {
+        requireReadable(ino, from);
+        return ((int) U32.get(from, MODE_AT) & S_IFMT) == S_IFDIR;
+    }
+
+    static Inode decode(long ino, byte[] from) {
+        requireReadable(ino, from);
         var inode = new Inode(ino);
         inode.mode = (int) U32.get(from, MODE_AT);
         inode.uid = (int) U32.get(from, UID_AT);

@@ -30,6 +30,13 @@ final class Inodes {
         return inode;
     }
 
+    /// That there is such a directory, for who needs nothing of its inode.
+    static void requireDirectory(Tx tx, long ino) {
+        byte[] value = tx.get(Keys.inode(ino));
+        if (value == null) throw ESTALE.failure();
+        if (!Inode.isDirectory(ino, value)) throw ENOTDIR.failure();
+    }
+
     /// A directory that can get new names: one that was removed, but is still somebody's working directory, cannot.
     static Inode loadLiveDirectory(Tx tx, long ino) {
         var inode = loadDirectory(tx, ino);

@@ -32,7 +32,7 @@ final class Namespace {
             return inode;
         }
         if (Directories.isDotDot(name)) {
-            Inodes.loadDirectory(tx, dir);
+            Inodes.requireDirectory(tx, dir);
             long parent = Directories.parent(tx, dir);
             if (parent == 0) return null;
             tx.lockInode(parent, LockMode.READ);
@@ -42,7 +42,7 @@ final class Namespace {
         var entry = Directories.find(tx, dir, name);
         if (entry == null) {
             // Only now: a name that is there needs no look at the directory.
-            Inodes.loadDirectory(tx, dir);
+            Inodes.requireDirectory(tx, dir);
             return null;
         }
         tx.lockInode(entry.ino(), LockMode.READ);

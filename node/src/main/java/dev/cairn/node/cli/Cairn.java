@@ -177,6 +177,10 @@ public final class Cairn implements Callable<Integer> {
             environment().out().println(dev.cairn.node.Json.pretty(value));
         }
 
+        Progress progress() {
+            return new Progress(environment().err(), spec.qualifiedName());
+        }
+
         /// A wrong command line that the option parser could not see.
         RuntimeException usage(String message) {
             return new CommandLine.ParameterException(spec.commandLine(), message);

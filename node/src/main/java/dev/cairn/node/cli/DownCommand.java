@@ -30,7 +30,7 @@ final class DownCommand extends StateCommand {
         var mounts = NodeConfig.load(state.config()).mounts().stream().map(NodeConfig.Mount::dir).toList();
         if (!state.nodeAlive()) {
             for (var mount : mounts)
-                if (StaleMounts.detach(mount)) print("removed the dead mount at %s", mount);
+                if (StaleMounts.detach(mount, progress())) print("removed the dead mount at %s", mount);
             print("not running");
             return Cairn.OK;
         }

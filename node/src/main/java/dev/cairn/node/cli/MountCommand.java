@@ -80,7 +80,7 @@ final class MountCommand extends Cairn.Subcommand {
             throw usage(e.getMessage());
         }
         var dir = environment().absolute(dirArgument);
-        StaleMounts.detach(dir);
+        StaleMounts.detach(dir, progress());
         if (!Files.isDirectory(dir)) throw new CommandFailure(dir + " is not a directory: make it first");
         MountTable.read().at(dir).ifPresent(other -> {
             throw new CommandFailure(dir + " is the mount point of " + other.source() + " (" + other.type() + ") already");
@@ -98,7 +98,7 @@ final class MountCommand extends Cairn.Subcommand {
         Files.writeString(fresh, config.toHocon());
         Files.move(fresh, state.config(), StandardCopyOption.ATOMIC_MOVE);
         if (foreground) return NodeRunner.run(config, environment().variables(), false);
-        new NodeProcess(environment(), state, new Progress(environment().err(), spec.qualifiedName())).start();
+        new NodeProcess(environment(), state, progress()).start();
         return Cairn.OK;
     }
 

@@ -26,8 +26,4 @@ abstract class StateCommand extends Cairn.Subcommand {
         }
         return name + " " + command + (stateOption == null ? "" : " --state " + stateOption);
     }
-
-    Progress progress() {
-        return new Progress(environment().err(), spec.qualifiedName());
-    }
 }

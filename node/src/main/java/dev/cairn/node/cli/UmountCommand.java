@@ -33,11 +33,11 @@ final class UmountCommand extends Cairn.Subcommand {
         var within = Duration.ofSeconds(timeoutSeconds);
         var node = NodePort.serving(environment(), dir);
         if (node.isEmpty()) {
-            if (StaleMounts.detach(dir)) return Cairn.OK;
+            if (StaleMounts.detach(dir, progress())) return Cairn.OK;
             if (!MountTable.read().cairnAt(dir)) throw new CommandFailure(dir + " is not a Cairn mount");
             if (!ThisUser.isRoot()) throw new CommandFailure(dir + " is served by a node of another user: unmount it as that user");
             // Its node sees that the mount has gone, and commits.
-            StaleMounts.takeAway(dir, lazy);
+            StaleMounts.takeAway(dir, lazy, progress());
             return Cairn.OK;
         }
         var running = node.get().running().orElseThrow(() -> new CommandFailure("the node of " + dir + " has just ended; try again"));
@@ -52,8 +52,7 @@ final class UmountCommand extends Cairn.Subcommand {
                     + ": end these first, or take the mount away with --lazy", refused);
         }
         boolean ends = NodeConfig.load(node.get().config()).stopWhenUnmounted();
-        var progress = new Progress(environment().err(), spec.qualifiedName());
-        if (ends && !progress.await(within, () -> "waiting for the node to end", () -> !node.get().nodeAlive()))
+        if (ends && !progress().await(within, () -> "waiting for the node to end", () -> !node.get().nodeAlive()))
             throw new CommandFailure(lost.orElse(dir + " is unmounted and committed") + "; its node is still stopping, see " + node.get().log());
         if (lost.isPresent()) throw new CommandFailure(lost.get());
         return Cairn.OK;

@@ -72,7 +72,7 @@ final class UpCommand extends StateCommand {
         if (!state.nodeAlive()) {
             // What a killed node left mounted at another directory would stay for ever: nobody starts there again.
             for (var mount : config.mounts())
-                if (!mount.dir().equals(dir)) StaleMounts.detach(mount.dir());
+                if (!mount.dir().equals(dir)) StaleMounts.detach(mount.dir(), progress());
             prepare(dir);
             remember(state, config, dir, transport);
             process.start();
@@ -111,7 +111,7 @@ final class UpCommand extends StateCommand {
     }
 
     private void prepare(Path dir) throws IOException {
-        StaleMounts.detach(dir);
+        StaleMounts.detach(dir, progress());
         MountTable.read().at(dir).ifPresent(other -> {
             throw new CommandFailure(dir + " is in use as the mount point of " + other.source() + " (" + other.type() + "); choose another directory");
         });
