@@ -47,11 +47,11 @@ final class Acls {
 
     /// Gives a new inode, whose mode is what its maker asked for, the permissions it is to have: the directory's default
     /// ACL has its way, and without one the umask.
-    static void inherit(Tx tx, Inode dir, Inode inode, int umask) {
+    static void inherit(Tx tx, Inode dir, Inode inode, Caller caller) {
         if (inode.isSymlink()) return;
-        var acl = stored(tx, dir, DEFAULT);
+        var acl = caller.acls() ? stored(tx, dir, DEFAULT) : null;
         if (acl == null) {
-            inode.mode &= ~umask;
+            inode.mode &= ~caller.umask();
             return;
         }
         if (inode.isDirectory()) Xattrs.put(tx, inode, DEFAULT, acl.bytes());

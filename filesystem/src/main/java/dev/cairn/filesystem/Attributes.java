@@ -11,7 +11,8 @@ import dev.cairn.transaction.Tx;
 ///
 /// Cutting a file persists its new size together with TRUNCATING, then frees the blocks behind it in bounded steps. A
 /// crash between two steps leaves a short file with blocks behind its end, which nobody can see: reads stop at the size,
-/// and whatever would make the file longer finishes the steps first.
+/// and whatever would make the file longer finishes the steps first. Until the last step it is listed with the orphans, so
+/// that the next mount goes on with it.
 final class Attributes {
     /// Extents freed by one operation: few enough not to hold up the others, enough to make the commit worth it.
     static final int EXTENTS_PER_STEP = 1000;
@@ -36,6 +37,7 @@ final class Attributes {
                 return Outcome.AGAIN;
             }
         }
+        int modeBefore = inode.mode, xattrsBefore = inode.xattrs;
         if (change.mode() != null) {
             inode.mode = inode.mode & Inode.S_IFMT | change.mode() & Inode.PERMISSIONS;
             Acls.followMode(tx, inode);
@@ -46,20 +48,26 @@ final class Attributes {
         // Capabilities go whoever it is, unlike suid and sgid, which stay when a privileged caller does it.
         if (change.killPriv() != null || change.size() != null || change.uid() != null || change.gid() != null)
             Xattrs.dropCapability(tx, inode);
+        boolean sized = change.size() != null, resized = sized && change.size() != inode.size;
+        if (!resized && change.onlyTruncatesByName()) {
+            boolean less = inode.mode != modeBefore || inode.xattrs != xattrsBefore;
+            if (less) inode.ctime(now);
+            if (cutBehindEnd(tx, inode) || less) Inodes.store(tx, inode);
+            return Outcome.DONE;
+        }
         inode.ctime(now);
-        boolean resized = false;
-        if (change.size() != null) {
+        if (sized) {
             long size = change.size();
-            resized = size != inode.size;
             inode.touched(now);
             if (size > inode.size) extend(inode, size);
             else if (size < inode.size) cut(tx, inode, size);
+            else cutBehindEnd(tx, inode);
         }
         if (change.atime() != null) inode.atime(change.atime());
         if (change.mtime() != null) inode.mtimeExactly(change.mtime());
         if (change.ctime() != null) inode.ctime(change.ctime());
         if (resized) Inodes.storeContents(tx, inode);
-        else if (change.size() != null) Inodes.storeDataSeq(tx, inode);
+        else if (sized) Inodes.storeDataSeq(tx, inode);
         else Inodes.store(tx, inode);
         return Outcome.DONE;
     }
@@ -119,19 +127,35 @@ final class Attributes {
         freeBehindEnd(tx, inode, 0);
     }
 
+    /// What was allocated beyond the end goes with a truncation, also with one to the size that the file has.
+    ///
+    /// @return whether there was anything
+    private static boolean cutBehindEnd(Tx tx, Inode inode) {
+        if (Extents.atOrAfter(tx, inode, blocks(inode.size)) == null) return false;
+        cut(tx, inode, inode.size);
+        return true;
+    }
+
+    private static long blocks(long bytes) {
+        return (bytes + BLOCK - 1) / BLOCK;
+    }
+
     /// @param from where the step before ended, or 0
     /// @return where the next one goes on, or STEPS_DONE
     private static long freeBehindEnd(Tx tx, Inode inode, long from) {
-        long keep = (inode.size + BLOCK - 1) / BLOCK;
+        long keep = blocks(inode.size);
         long done = Extents.free(tx, inode, Math.max(keep, from), Extents.BLOCKS_MAX, EXTENTS_PER_STEP);
         boolean all = done == Extents.BLOCKS_MAX;
         // Between two steps others may have ended this truncation, made the file longer and cut it again: that nothing is left
         // is known to a step that has looked from the end on.
+        boolean was = inode.truncating();
         if (all && from <= keep) {
             inode.flags &= ~Inode.TRUNCATING;
+            if (was) Orphans.unlist(tx, inode);
             return FileSystem.STEPS_DONE;
         }
         inode.flags |= Inode.TRUNCATING;
+        if (!was) Orphans.list(tx, inode);
         return all ? 0 : done;
     }
 

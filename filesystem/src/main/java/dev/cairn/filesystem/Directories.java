@@ -69,6 +69,13 @@ final class Directories {
 
     /// @param entry as [#find] found it in this attempt, with no other removed since
     static void remove(Tx tx, Inode dir, Entry entry) {
+        removeName(tx, dir, entry);
+        tx.delete(Keys.readdir(dir.ino, entry.pos()));
+        tx.delete(Keys.backref(entry.ino(), dir.ino, entry.pos()));
+        dir.entries--;
+    }
+
+    private static void removeName(Tx tx, Inode dir, Entry entry) {
         long hash = NameHash.of(entry.name());
         // The numbers of equal hashes have no gaps: the last one takes the place of the one that goes.
         long last = entry.n();
@@ -76,10 +83,31 @@ final class Directories {
         for (byte[] value; (value = tx.get(Keys.entry(dir.ino, hash, last + 1))) != null; last++) lastValue = value;
         if (lastValue != null) tx.put(Keys.entry(dir.ino, hash, entry.n()), lastValue);
         tx.delete(Keys.entry(dir.ino, hash, last));
-        tx.delete(Keys.readdir(dir.ino, entry.pos()));
-        tx.delete(Keys.backref(entry.ino(), dir.ino, entry.pos()));
-        dir.entries--;
         dir.size -= entry.name().length;
+    }
+
+    /// Another name, which must not be there, for an entry. It keeps its position: at the end, who renames what a listing
+    /// brings would meet it there again, and again.
+    ///
+    /// @param entry as for [#remove]
+    static void rename(Tx tx, Inode dir, Entry entry, byte[] name) {
+        removeName(tx, dir, entry);
+        byte[] value = new Entry(entry.ino(), entry.type(), entry.pos(), name, -1).encode();
+        tx.create(Keys.entry(dir.ino, NameHash.of(name), newNumber(tx, dir.ino, name)), value);
+        tx.put(Keys.readdir(dir.ino, entry.pos()), value);
+        tx.put(Keys.backref(entry.ino(), dir.ino, entry.pos()), value);
+        dir.size += name.length;
+    }
+
+    /// An entry names another inode from now on. It keeps its position, for the same reason.
+    ///
+    /// @param entry as for [#remove]
+    static void retarget(Tx tx, Inode dir, Entry entry, long ino, int type) {
+        byte[] value = new Entry(ino, type, entry.pos(), entry.name(), -1).encode();
+        tx.put(Keys.entry(dir.ino, NameHash.of(entry.name()), entry.n()), value);
+        tx.put(Keys.readdir(dir.ino, entry.pos()), value);
+        tx.delete(Keys.backref(entry.ino(), dir.ino, entry.pos()));
+        tx.create(Keys.backref(ino, dir.ino, entry.pos()), value);
     }
 
     /// The directory that names a directory; 0 when it was removed. The root is its own parent.

@@ -160,7 +160,8 @@ public final class FileSystem {
         return Namespace.rename(tx, fromDir, fromName, toDir, toName, flags, now);
     }
 
-    /// Delivers entries in creation order, starting after the one whose cookie is `after` (0: from the start).
+    /// Delivers entries in creation order, starting after the one whose cookie is `after` (0: from the start). What is renamed
+    /// within the directory, or replaced, keeps its place.
     /// @param plus  with inodes
     /// @param limit about how many entries the sink has room for: how many are fetched together
     public void readdir(Tx tx, long dir, long after, boolean plus, int limit, DirectorySink sink) {
@@ -298,12 +299,13 @@ public final class FileSystem {
         return tx.space();
     }
 
-    /// The first orphan whose inode number is greater than `after`, or 0.
+    /// The first orphan, or file that is being cut, whose inode number is greater than `after`, or 0.
     public long nextOrphan(Tx tx, long after) {
         return Orphans.next(tx, after);
     }
 
-    /// Frees a bounded part of an inode without names. Only when nobody uses it any more.
+    /// Frees a bounded part of an inode without names, only when nobody uses it any more; of one that has a name as
+    /// [#truncateStep].
     /// @param from 0, or where the step before said to go on: what it deleted need not be passed again
     /// @return where the next step goes on; [#STEPS_DONE] when it is gone (or was, or has a name again)
     public long deleteOrphanStep(Tx tx, long ino, long from) {

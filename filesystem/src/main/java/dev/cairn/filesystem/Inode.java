@@ -46,6 +46,8 @@ public final class Inode {
     static final int RETENTION = 2;
     /// Made without a name (O_TMPFILE) and still without one: unlike what was unlinked it may get one.
     static final int NAMELESS = 4;
+    /// A clock that is being set goes back no further than this.
+    private static final int CLOCK_STEP_SECONDS = 2;
     private static final int FLAGS_KNOWN = TRUNCATING | RETENTION | NAMELESS;
 
     static final int BYTES = 176;
@@ -126,11 +128,12 @@ public final class Inode {
         mtimeNsec = to.nsec();
     }
 
-    /// A change of the contents at `now`: mtime moves forward even if the clock did not, or went back. A mount that sees
-    /// the same mtime may go on using its cached pages.
+    /// A change of the contents at `now`: mtime moves forward even if the clock stood still or went back a little. A mount
+    /// that sees the same mtime may go on using its cached pages. What somebody has set to a time to come becomes now.
     void touched(Time now) {
-        var old = new Time(mtimeSec, mtimeNsec);
-        mtimeExactly(now.compareTo(old) > 0 ? now : old.next());
+        boolean behind = now.sec() < mtimeSec || now.sec() == mtimeSec && now.nsec() <= mtimeNsec;
+        if (behind && mtimeSec - now.sec() <= CLOCK_STEP_SECONDS) mtimeExactly(new Time(mtimeSec, mtimeNsec).next());
+        else mtimeExactly(now);
         ctime(now);
     }
 

@@ -64,7 +64,7 @@ final class Inodes {
         inode.nlink = inode.isDirectory() ? 2 : 1;
         inode.nextPosition = inode.isDirectory() ? Directories.POSITION_FIRST : 0;
         inode.nextXattrId = 1;
-        Acls.inherit(tx, dir, inode, caller.umask());
+        Acls.inherit(tx, dir, inode, caller);
         inode.project = dir.project;
         inode.atime(now);
         inode.mtimeExactly(now);
@@ -136,7 +136,9 @@ final class Inodes {
         inode.ctime(now);
         if (inode.nlink == 0) {
             tx.lockOrphans(LockMode.WRITE_ONLY);
-            tx.create(Keys.orphan(inode.ino), EMPTY);
+            // What is being cut is listed already.
+            if (inode.truncating()) tx.put(Keys.orphan(inode.ino), EMPTY);
+            else tx.create(Keys.orphan(inode.ino), EMPTY);
         }
         store(tx, inode);
     }
@@ -144,7 +146,7 @@ final class Inodes {
     /// The first name of what was made without one: no orphan any more. Counting the link is the caller's.
     static void named(Tx tx, Inode inode) {
         tx.lockOrphans(LockMode.WRITE_ONLY);
-        tx.delete(Keys.orphan(inode.ino));
+        if (!inode.truncating()) tx.delete(Keys.orphan(inode.ino));
         inode.flags &= ~Inode.NAMELESS;
     }
 

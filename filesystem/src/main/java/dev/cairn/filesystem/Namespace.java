@@ -218,13 +218,15 @@ final class Namespace {
             if (moved.isDirectory() && !other.isDirectory()) throw ENOTDIR.failure();
             if (!moved.isDirectory() && other.isDirectory()) throw EISDIR.failure();
             if (other.entries != 0) throw ENOTEMPTY.failure();
-            Directories.remove(tx, toDir, to);
+            Directories.retarget(tx, toDir, to, from.ino(), moved.type());
+            Directories.remove(tx, fromDir, from);
             if (other.isDirectory()) toDir.nlink--;
-            // It may have taken another number among names of equal hash: the removed one could have been of them.
-            from = Directories.find(tx, fromDirIno, fromName);
+        } else if (across) {
+            Directories.remove(tx, fromDir, from);
+            Directories.add(tx, toDir, toName, Directories.newNumber(tx, toDirIno, toName), from.ino(), moved.type());
+        } else {
+            Directories.rename(tx, fromDir, from, toName);
         }
-        Directories.remove(tx, fromDir, from);
-        Directories.add(tx, toDir, toName, Directories.newNumber(tx, toDirIno, toName), from.ino(), moved.type());
         if (moved.isDirectory()) {
             fromDir.nlink--;
             addSubdirectory(toDir);
@@ -237,10 +239,8 @@ final class Namespace {
     }
 
     private static void exchange(Tx tx, Inode fromDir, Entry from, Inode moved, Inode toDir, Entry to, Inode other, Time now) {
-        Directories.remove(tx, toDir, to);
-        Directories.remove(tx, fromDir, Directories.find(tx, fromDir.ino, from.name()));
-        Directories.add(tx, toDir, to.name(), Directories.newNumber(tx, toDir.ino, to.name()), from.ino(), moved.type());
-        Directories.add(tx, fromDir, from.name(), Directories.newNumber(tx, fromDir.ino, from.name()), to.ino(), other.type());
+        Directories.retarget(tx, toDir, to, from.ino(), moved.type());
+        Directories.retarget(tx, fromDir, from, to.ino(), other.type());
         if (moved.isDirectory()) fromDir.nlink--;
         if (other.isDirectory()) toDir.nlink--;
         if (moved.isDirectory()) addSubdirectory(toDir);

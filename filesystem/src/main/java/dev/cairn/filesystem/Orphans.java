@@ -4,8 +4,10 @@ import dev.cairn.transaction.LockMode;
 import dev.cairn.transaction.Tx;
 import java.util.Arrays;
 
-/// Inodes without names, from the last unlink (or from birth: O_TMPFILE) until their last user has gone. The orphan item is put and deleted in the
-/// same transactions that take the last name and delete the inode, so whoever mounts after a crash finds every one.
+/// Inodes without names, from the last unlink (or from birth: O_TMPFILE) until their last user has gone; and files that are
+/// being cut, until all behind their end is freed. The orphan item is put and deleted in the same transactions that take the
+/// last name and delete the inode, or that make the first and the last step of a cut, so whoever mounts after a crash finds
+/// every one.
 final class Orphans {
     /// Xattr items deleted by one operation.
     private static final int ITEMS_PER_STEP = 1000;
@@ -20,10 +22,25 @@ final class Orphans {
         return cursor.next() ? cursor.key().first() : 0;
     }
 
+    /// A file begins to be cut. One without a name is listed already.
+    static void list(Tx tx, Inode inode) {
+        if (inode.nlink == 0) return;
+        tx.lockOrphans(LockMode.WRITE_ONLY);
+        tx.create(Keys.orphan(inode.ino), Inodes.EMPTY);
+    }
+
+    /// A file has been cut.
+    static void unlist(Tx tx, Inode inode) {
+        if (inode.nlink == 0) return;
+        tx.lockOrphans(LockMode.WRITE_ONLY);
+        tx.delete(Keys.orphan(inode.ino));
+    }
+
     static long deleteStep(Tx tx, long ino, long from) {
         tx.lockInode(ino, LockMode.WRITE);
         var inode = Inodes.loadOrNull(tx, ino);
-        return inode == null || inode.nlink > 0 ? FileSystem.STEPS_DONE : deleteStep(tx, inode, from);
+        if (inode == null) return FileSystem.STEPS_DONE;
+        return inode.nlink > 0 ? Attributes.truncateStep(tx, ino, from) : deleteStep(tx, inode, from);
     }
 
     /// @return those that are still there, because each takes an operation of its own, or several

@@ -138,7 +138,7 @@ public final class VolumeCheck {
             case Keys.ZONE_ORPHAN -> {
                 orphanCount++;
                 var of = load(key.first());
-                if (of == null || of.nlink != 0) problem("inode %d is listed as an orphan, and is none", key.first());
+                if (of == null || of.nlink != 0 && !of.truncating()) problem("inode %d is listed as an orphan, and is none", key.first());
             }
             default -> problem("item %s is in a zone that this version does not know", key);
         }
@@ -176,9 +176,10 @@ public final class VolumeCheck {
             regularCount++;
             if (items.get(Keys.index(true, found.dataSeq, ino)) == null) problem("inode %d is not in data_seq at %d", ino, found.dataSeq);
         }
-        if (found.nlink == 0) {
+        if (found.nlink == 0 || found.truncating()) {
             orphanInodes++;
-            if (items.get(Keys.orphan(ino)) == null) problem("inode %d has no name and is not listed as an orphan", ino);
+            if (items.get(Keys.orphan(ino)) == null)
+                problem(found.nlink == 0 ? "inode %d has no name and is not listed as an orphan" : "inode %d is being cut and is not listed with the orphans", ino);
         }
     }
 

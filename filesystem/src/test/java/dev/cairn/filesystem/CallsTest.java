@@ -232,7 +232,39 @@ class CallsTest {
         file(1, "f1");
         seen.clear();
         volume.doing(tx -> fs.readdir(tx, 1, cookies.get(3), false, 100, sink));
-        assertEquals(java.util.List.of("f3", "f4", "moved", "f1"), seen);
+        assertEquals(java.util.List.of("moved", "f3", "f4", "f1"), seen);
+    }
+
+    @Test
+    void a_change_moves_mtime_on_unless_it_was_set_to_a_time_to_come() {
+        long file = file(1, "f");
+        var now = new Time(2000, 500);
+        for (var was : new Time[] {now, new Time(2000, 700), new Time(2001, 0)}) {
+            volume.setattr(file, SetAttr.NONE.mtime(was));
+            volume.doing(tx -> fs.setattr(tx, file, SetAttr.NONE.size(5), now));
+            assertEquals(was.next(), new Time(volume.inode(file).mtimeSec, volume.inode(file).mtimeNsec));
+        }
+        for (var was : new Time[] {new Time(1999, 0), new Time(2003, 0), new Time(Long.MAX_VALUE, 0), new Time(Long.MIN_VALUE, 0)}) {
+            volume.setattr(file, SetAttr.NONE.mtime(was));
+            volume.doing(tx -> fs.setattr(tx, file, SetAttr.NONE.size(5), now));
+            assertEquals(now, new Time(volume.inode(file).mtimeSec, volume.inode(file).mtimeNsec));
+        }
+    }
+
+    @Test
+    void a_truncation_by_name_to_the_same_size_changes_nothing_but_privileges() {
+        long file = file(1, "f");
+        volume.setattr(file, SetAttr.NONE.size(5));
+        volume.commit();
+        var before = volume.inode(file);
+        volume.setattr(file, SetAttr.NONE.size(5).byName(true));
+        var after = volume.inode(file);
+        assertEquals(before.metaSeq, after.metaSeq);
+        assertEquals(before.ctimeNsec, after.ctimeNsec);
+        assertEquals(before.mtimeNsec, after.mtimeNsec);
+        volume.setattr(file, SetAttr.NONE.size(6).byName(true));
+        assertEquals(6, volume.inode(file).size);
+        assertEquals(before.dataVersion + 1, volume.inode(file).dataVersion);
     }
 
     @Test

@@ -106,7 +106,7 @@ final class Checker {
         inodes.forEach((ino, inode) -> {
             metaExpected.add(Keys.index(false, inode.metaSeq, ino));
             if (inode.isRegular()) dataExpected.add(Keys.index(true, inode.dataSeq, ino));
-            if (inode.nlink == 0) orphansExpected.add(ino);
+            if (inode.nlink == 0 || inode.truncating()) orphansExpected.add(ino);
             assertEquals((int) xattrs.getOrDefault(ino, 0), inode.xattrs, "xattrs of " + ino);
             assertEquals((long) online.getOrDefault(ino, 0L), inode.onlineBlocks, "online blocks of " + ino);
             assertEquals((long) extents.getOrDefault(ino, 0L), inode.extents, "extents of " + ino);

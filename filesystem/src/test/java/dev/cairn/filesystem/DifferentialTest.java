@@ -226,16 +226,26 @@ class DifferentialTest {
         same(expected, () -> volume.calling(tx -> fs.rename(tx, from.ino, bytes(fromName), to.ino, bytes(toName), flags,
                 volume.now())));
         if (expected != null || moved == other) return;
-        from.names.remove(fromName);
-        to.names.remove(toName);
+        // A name that is there keeps its place whatever it comes to name, and so does an entry whatever it comes to be named.
+        if (from == to && other == null) {
+            renameInPlace(from, fromName, toName);
+            return;
+        }
         to.names.put(toName, moved);
         moved.parent = to;
         if (exchange) {
             from.names.put(fromName, other);
             other.parent = from;
-        } else if (other != null) {
-            dropped(other);
+            return;
         }
+        from.names.remove(fromName);
+        if (other != null) dropped(other);
+    }
+
+    private static void renameInPlace(Node dir, String fromName, String toName) {
+        var before = new LinkedHashMap<>(dir.names);
+        dir.names.clear();
+        before.forEach((name, node) -> dir.names.put(name.equals(fromName) ? toName : name, node));
     }
 
     private void write() {

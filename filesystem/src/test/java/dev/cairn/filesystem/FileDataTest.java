@@ -174,6 +174,38 @@ class FileDataTest {
         Checker.check(volume);
     }
 
+    /// History that goes wrong otherwise: the node dies between two steps, and nobody ever makes the next one.
+    @Test
+    void whoever_mounts_next_goes_on_with_a_truncation() {
+        long file = file("f"), other = file("other");
+        volume.fragmentMax = 1;
+        for (int i = 0; i < 2500; i++) volume.write(file, i * 8192L, of(1, 1));
+        volume.setattr(file, SetAttr.NONE.size(10));
+        volume.commit();
+        volume.crash();
+        Checker.check(volume);
+        volume.doing(tx -> assertEquals(file, fs.nextOrphan(tx, 0)));
+        for (long from = 0; from != FileSystem.STEPS_DONE; ) {
+            long at = from;
+            from = volume.calling(tx -> fs.deleteOrphanStep(tx, file, at));
+        }
+        assertFalse(volume.inode(file).truncating());
+        assertEquals(1, volume.inode(file).nlink);
+        volume.doing(tx -> assertEquals(0, fs.nextOrphan(tx, 0)));
+        volume.commit();
+        assertEquals(7999 - 1, volume.free());
+        Checker.check(volume);
+        // What has no name when it is being cut is listed once, and stays so until it is gone.
+        for (int i = 0; i < 2500; i++) volume.write(other, i * 8192L, of(1, 1));
+        volume.setattr(other, SetAttr.NONE.size(10));
+        volume.doing(tx -> fs.unlink(tx, 1, CallsTest.n("other"), volume.now()));
+        Checker.check(volume);
+        volume.setattr(other, SetAttr.NONE.size(20));
+        assertFalse(volume.inode(other).truncating());
+        volume.doing(tx -> assertEquals(other, fs.nextOrphan(tx, 0)));
+        Checker.check(volume);
+    }
+
     @Test
     void small_orphans_go_together_and_others_are_left_as_they_are() {
         long small = file("small"), large = file("large"), tagged = file("tagged"), heavy = file("heavy"), many = file("many"), named = file("named"), empty = file("empty");

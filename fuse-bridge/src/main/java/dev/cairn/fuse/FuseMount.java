@@ -5,7 +5,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -16,7 +19,6 @@ import org.slf4j.LoggerFactory;
 /// A mount point and the connection to the kernel behind it: made by mount(2) as root, by fusermount3 for others.
 final class FuseMount {
     static final String SUBTYPE = "cairn", TYPE = "fuse." + SUBTYPE;
-    private static final int READ_AHEAD_KIB = InitNegotiation.IO_BYTES_MAX >> 10;
     private static final Logger log = LoggerFactory.getLogger(FuseMount.class);
 
     private final Path point;
@@ -173,7 +175,7 @@ final class FuseMount {
     }
 
     /// One line of /proc/self/mountinfo.
-    private record Mounted(int id, String device, String type, String source) {}
+    private record Mounted(int id, String device, String type, String source, Set<String> options) {}
 
     /// The mount that covers `point` exactly; the uppermost when there are several; null when there is none.
     private static Mounted topMount(Path point) throws IOException {
@@ -183,9 +185,22 @@ final class FuseMount {
             var fields = line.split(" ");
             int dash = List.of(fields).indexOf("-");
             if (dash < 6 || fields.length < dash + 3 || !unescape(fields[4]).equals(point.toString())) continue;
-            top = new Mounted(Integer.parseInt(fields[0]), fields[2], fields[dash + 1], unescape(fields[dash + 2]));
+            top = new Mounted(Integer.parseInt(fields[0]), fields[2], fields[dash + 1], unescape(fields[dash + 2]),
+                    options(fields[5], fields.length > dash + 3 ? fields[dash + 3] : ""));
         }
         return top;
+    }
+
+    private static Set<String> options(String ofMount, String ofFileSystem) {
+        var all = new HashSet<String>();
+        for (var some : List.of(ofMount, ofFileSystem)) all.addAll(List.of(some.split(",")));
+        return all;
+    }
+
+    /// What it is mounted with now, as mountinfo has it, of the mount and of the file system; empty when it is not there.
+    Optional<Set<String>> options() throws IOException {
+        var mounted = ofKernel ? topMount(point) : null;
+        return Optional.ofNullable(mounted).map(Mounted::options);
     }
 
     /// Blanks, tabs, newlines and backslashes are written as three octal digits.
@@ -204,12 +219,12 @@ final class FuseMount {
 
     // ---- while mounted
 
-    /// Lets the kernel read ahead two of its largest requests at a time. Needs root; without it reads are 128 KiB at the most.
+    /// Lets the kernel read ahead. Needs root; without it reads are 128 KiB at the most.
     void raiseReadAhead() {
         try {
             var mounted = topMount(point);
             if (mounted == null) return;
-            Files.writeString(Path.of("/sys/class/bdi", mounted.device, "read_ahead_kb"), String.valueOf(READ_AHEAD_KIB));
+            Files.writeString(Path.of("/sys/class/bdi", mounted.device, "read_ahead_kb"), String.valueOf(ReadAhead.kibibytes(mounted.source)));
         } catch (IOException e) {
             log.debug("{}: cannot set read_ahead_kb, reads stay small: {}", point, e.toString());
         }

@@ -104,7 +104,7 @@ final class FuseProtocol {
             SETATTR_ATIME_NSEC = 56, SETATTR_MTIME_NSEC = 60, SETATTR_CTIME_NSEC = 64, SETATTR_MODE = 68,
             SETATTR_UID = 76, SETATTR_GID = 80, SETATTR_BYTES = 88;
     static final int FATTR_MODE = 1, FATTR_UID = 1 << 1, FATTR_GID = 1 << 2, FATTR_SIZE = 1 << 3, FATTR_ATIME = 1 << 4,
-            FATTR_MTIME = 1 << 5, FATTR_ATIME_NOW = 1 << 7, FATTR_MTIME_NOW = 1 << 8, FATTR_CTIME = 1 << 10,
+            FATTR_MTIME = 1 << 5, FATTR_FH = 1 << 6, FATTR_ATIME_NOW = 1 << 7, FATTR_MTIME_NOW = 1 << 8, FATTR_CTIME = 1 << 10,
             FATTR_KILL_SUIDGID = 1 << 11,
             FATTR_ATTRIBUTES = FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE | FATTR_ATIME | FATTR_MTIME | FATTR_CTIME;
 
@@ -124,7 +124,7 @@ final class FuseProtocol {
 
     // struct fuse_read_in and fuse_write_in { u64 fh, offset; u32 size, flags; u64 lock_owner; u32 open_flags, padding; }
     static final int IO_OFFSET = 8, IO_SIZE = 16, IO_FLAGS = 20, IO_OPEN_FLAGS = 32, IO_BYTES = 40;
-    static final int O_NOATIME = 01000000;
+    static final int O_NOATIME = 01000000, O_DSYNC = 010000;     // O_SYNC has a bit more
     static final int WRITE_KILL_SUIDGID = 1 << 2;
     static final int WRITE_OUT_BYTES = 8;
 

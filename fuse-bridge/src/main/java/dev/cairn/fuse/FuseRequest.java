@@ -135,13 +135,17 @@ final class FuseRequest extends DataRequest implements KillPriv {
                 }
             }
         }
-        accessCounts = session.accessTimes && switch (opcode) {
+        accessCounts = session.accessTimes.mayMove(isListing(), beganAt) && switch (opcode) {
             case READ -> (argU32(IO_OPEN_FLAGS) & O_NOATIME) == 0;
-            case READDIR, READDIRPLUS -> has(IO_BYTES) && argU64(IO_OFFSET) == 0;
+            case READDIR, READDIRPLUS -> has(IO_BYTES) && argU64(IO_OFFSET) == 0 && (argU32(IO_OPEN_FLAGS) & O_NOATIME) == 0;
             case READLINK -> true;
             default -> false;
         };
         return goOn(On.READER);
+    }
+
+    private boolean isListing() {
+        return opcode == READDIR || opcode == READDIRPLUS;
     }
 
     /// @return false when other writes are in the way: this request goes on when its turn comes
@@ -182,7 +186,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
     }
 
     private Next afterStage(On thread) {
-        if (accessDue && error == null) return noteAccess();
+        if (accessDue && error == null) return noteAccess(thread);
         return switch (stage) {
             case ANSWER -> afterAnswer(thread);
             case COMMIT -> ended(error);
@@ -207,6 +211,19 @@ final class FuseRequest extends DataRequest implements KillPriv {
             if (opcode == FALLOCATE) progress += stepBytes;
             if (outcome == Outcome.AGAIN) return Next.SUBMIT;
             if (absent) return afterAbsent();
+        } else if (opcode == FALLOCATE && progress > 0) {
+            return afterHalfAllocation(thread);
+        }
+        return ended(error);
+    }
+
+    // A part of it is done, and stays so; of a call that fails the kernel believes that nothing is.
+    private Next afterHalfAllocation(On thread) {
+        if (argU32(FALLOCATE_MODE) == 0 || argU32(FALLOCATE_MODE) == FileSystem.FALLOC_KEEP_SIZE) {
+            session.kernelCache.attributesChanged(node);
+        } else {
+            if (thread != On.IO) return Next.ELSEWHERE;
+            session.kernelCache.contentsChanged(node, argU64(FALLOCATE_OFFSET));
         }
         return ended(error);
     }
@@ -218,8 +235,13 @@ final class FuseRequest extends DataRequest implements KillPriv {
     }
 
     // Before it is answered: whoever reads and then asks stat sees it.
-    private Next noteAccess() {
+    private Next noteAccess(On thread) {
+        if (session.accessTimes.isToLook(System.nanoTime())) {
+            if (thread != On.IO) return Next.ELSEWHERE;
+            session.accessTimes.look();
+        }
         accessCounts = accessDue = false;
+        if (!session.accessTimes.moves(isListing())) return Next.SUBMIT;
         now = now();
         stage = Stage.NOTE_ACCESS;
         kind = OperationKind.NOTE_ACCESS;
@@ -234,7 +256,8 @@ final class FuseRequest extends DataRequest implements KillPriv {
         return Next.SUBMIT;
     }
 
-    private void leaveGate() {
+    @Override
+    void leaveGate() {
         inGate = false;
         goOn(session.gate.leave(place));
     }

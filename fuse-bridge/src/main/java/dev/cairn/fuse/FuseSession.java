@@ -82,7 +82,7 @@ public final class FuseSession {
     final Submitter submitter;
     final CachePolicy cache;
     /// Reading moves access times, as with relatime.
-    final boolean accessTimes;
+    final AccessTimes accessTimes;
     final ReplyEncoder encoder;
     final KernelCache kernelCache;
     final KnownInodes known = new KnownInodes();
@@ -184,7 +184,7 @@ public final class FuseSession {
         this.rings = rings;
         this.negotiated = negotiated;
         cache = settings.cache();
-        accessTimes = !settings.mount().noAtime() && !settings.mount().readOnly();
+        accessTimes = new AccessTimes(mount, settings.mount());
         encoder = new ReplyEncoder(cache);
         kernelCache = new KernelCache(mount.fd());
         metrics = new FuseMetrics(registry, mount.point().toString(), known, transport());
@@ -198,7 +198,7 @@ public final class FuseSession {
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()
                 .name("cairn-fuse-io-" + ioThreads.getAndIncrement()).unstarted(task));
         promptCpus = promptCpus(settings.cpuLatency());
-        reclaimer = new Reclaimer(fileSystem, submitter, background, known);
+        reclaimer = new Reclaimer(fileSystem, submitter, background, known, kernelCache::attributesChanged);
     }
 
     private PromptCpus promptCpus(CpuLatency latency) {

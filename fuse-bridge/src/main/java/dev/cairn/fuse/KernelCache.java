@@ -25,11 +25,18 @@ final class KernelCache {
                 Linux.describe(errno));
     }
 
-    /// The mode is another one, and the reply to the request that made it so does not say it. Waits for nobody.
+    /// Attributes are not what the kernel was told, and no reply says so. Waits for nobody.
     void attributesChanged(long ino) {
         int errno = invalidate(ino, -1);
-        if (errno != 0) log.error("inode {} has lost set-user-id or set-group-id; the kernel's cached mode stays wrong until it is asked for again: {}",
+        if (errno != 0) log.error("attributes of inode {} have changed; what the kernel has cached stays wrong until it asks again: {}",
                 ino, Linux.describe(errno));
+    }
+
+    /// The same, and of what lies behind an offset. Waits for whoever reads there, so call it on an I/O thread.
+    void contentsChanged(long ino, long offset) {
+        int errno = invalidate(ino, offset);
+        if (errno != 0) log.error("inode {} has changed from byte {} on; what the kernel has cached stays wrong until it is dropped: {}",
+                ino, offset, Linux.describe(errno));
     }
 
     /// @param offset from where on cached pages go as well; negative: attributes alone

@@ -11,13 +11,15 @@ import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /// Frees in the background what nobody can reach any more: files without a name whose last user has gone, and the tails of
 /// truncated files. In bounded steps, so that everybody else's operations go between them.
 ///
-/// Nothing is lost when it stops half-way: orphans are items, and the next mount reaps them.
+/// Nothing is lost when it stops half-way: orphans and files that are being cut are listed as items, and the next mount goes
+/// on with them.
 final class Reclaimer {
     private static final Logger log = LoggerFactory.getLogger(Reclaimer.class);
     /// So many are deleted in one operation: 50 microseconds when they are empty, for which others' operations wait.
@@ -30,6 +32,7 @@ final class Reclaimer {
     private final Submitter submitter;
     private final Executor background;
     private final KnownInodes known;
+    private final LongConsumer onTruncated;
     private final CompletableFuture<Void> leftOversReaped = new CompletableFuture<>();
     private final Executor later;
     // All guarded by this.
@@ -39,11 +42,13 @@ final class Reclaimer {
     private int gatheredCount;
     private boolean lookingLater;
 
-    Reclaimer(FileSystem fileSystem, Submitter submitter, Executor background, KnownInodes known) {
+    /// @param onTruncated a file has fewer blocks now than the kernel was told; called on a background thread
+    Reclaimer(FileSystem fileSystem, Submitter submitter, Executor background, KnownInodes known, LongConsumer onTruncated) {
         this.fileSystem = fileSystem;
         this.submitter = submitter;
         this.background = background;
         this.known = known;
+        this.onTruncated = onTruncated;
         later = CompletableFuture.delayedExecutor(GATHER.toNanos(), TimeUnit.NANOSECONDS, background);
     }
 
@@ -89,10 +94,11 @@ final class Reclaimer {
 
     /// Frees what lies beyond the end of a truncated file. From any thread.
     void truncate(long ino) {
-        start(new Truncation(ino));
+        start(new Truncation(ino, null));
     }
 
-    /// Deletes every orphan that nobody here uses: those left by mounts that died. To be called once.
+    /// Deletes every orphan that nobody here uses, and frees what is behind the ends of files: what mounts that died have left.
+    /// To be called once.
     CompletableFuture<Void> reapLeftOvers() {
         start(new LeftOvers());
         return leftOversReaped;
@@ -195,7 +201,7 @@ final class Reclaimer {
             finish();
         }
 
-        final void finish() {
+        void finish() {
             ended();
             end(1);
         }
@@ -261,20 +267,36 @@ final class Reclaimer {
     }
 
     private final class Truncation extends Task {
-        Truncation(long ino) {
+        private final LeftOvers then;
+
+        Truncation(long ino, LeftOvers then) {
             super(ino, OperationKind.TRUNCATE);
+            this.then = then;
         }
 
         @Override
         long step(Tx tx, long from) {
             return fileSystem.truncateStep(tx, ino, from);
         }
+
+        @Override
+        void finish() {
+            background.execute(() -> {
+                onTruncated.accept(ino);
+                super.finish();
+            });
+        }
+
+        @Override
+        void ended() {
+            if (then != null) then.goOn();
+        }
     }
 
     /// Goes from orphan to orphan, one at a time.
     private final class LeftOvers extends Task {
         private long after, found;
-        private int deleted;
+        private int freed;
 
         LeftOvers() {
             super(0, OperationKind.NEXT_ORPHAN);
@@ -293,13 +315,10 @@ final class Reclaimer {
                 return;
             }
             after = found;
-            // What this kernel uses was unlinked during this mount; it is deleted when its last user goes.
-            if (known.known(found)) {
-                background.execute(this);
-                return;
-            }
-            deleted++;
-            start(new Deletion(found, this));
+            // What this kernel uses and has no name was unlinked during this mount; it is deleted when its last user goes.
+            boolean used = known.known(found);
+            if (!used) freed++;
+            start(used ? new Truncation(found, this) : new Deletion(found, this));
         }
 
         void goOn() {
@@ -308,7 +327,7 @@ final class Reclaimer {
 
         @Override
         void ended() {
-            if (deleted > 0) log.info("deleted {} files that were unlinked but in use when a mount ended", deleted);
+            if (freed > 0) log.info("{} files that were unlinked but in use, or being cut, when a mount ended have been freed", freed);
             leftOversReaped.complete(null);
         }
     }

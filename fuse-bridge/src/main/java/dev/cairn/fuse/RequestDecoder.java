@@ -75,23 +75,23 @@ final class RequestDecoder {
             case READLINK -> r.bytesReply(fs.readlink(tx, r.node));
             case SYMLINK -> {
                 var name = r.name(0);
-                r.entryReply(fs.symlink(tx, r.node, name, r.name(name.length + 1), caller(r, 0), r.now));
+                r.entryReply(fs.symlink(tx, r.node, name, r.name(name.length + 1), new Caller(r.uid, r.gid, 0), r.now));
             }
             case MKNOD -> {
                 r.need(MKNOD_BYTES);
                 r.entryReply(fs.mknod(tx, r.node, r.name(MKNOD_BYTES), r.argU32(MKNOD_MODE), r.argU32(MKNOD_RDEV),
-                        caller(r, umask(r, session, MKNOD_UMASK)), r.now));
+                        caller(r, session, MKNOD_UMASK), r.now));
             }
             case MKDIR -> {
                 r.need(MKDIR_BYTES);
                 r.entryReply(fs.mkdir(tx, r.node, r.name(MKDIR_BYTES), r.argU32(MKDIR_MODE),
-                        caller(r, umask(r, session, MKDIR_UMASK)), r.now));
+                        caller(r, session, MKDIR_UMASK), r.now));
             }
             case CREATE -> create(r, session, tx);
             case TMPFILE -> {
                 r.need(CREATE_BYTES);
                 var inode = session.fileSystem.tmpfile(tx, r.node, r.argU32(CREATE_MODE),
-                        caller(r, umask(r, session, CREATE_UMASK)), r.now);
+                        caller(r, session, CREATE_UMASK), r.now);
                 // From now on it is what an unlinked file is: deleted when the kernel forgets it.
                 r.unlinked = inode.ino;
                 r.entryReply(inode);
@@ -152,13 +152,10 @@ final class RequestDecoder {
         }
     }
 
-    private static Caller caller(FuseRequest r, int umask) {
-        return new Caller(r.uid, r.gid, umask);
-    }
-
-    /// The kernel has applied it unless it was told not to.
-    private static int umask(FuseRequest r, FuseSession session, int at) {
-        return session.negotiated().has(DONT_MASK) ? r.argU32(at) & 0777 : 0;
+    /// The kernel has applied the umask unless it was told not to.
+    private static Caller caller(FuseRequest r, FuseSession session, int umaskAt) {
+        int umask = session.negotiated().has(DONT_MASK) ? r.argU32(umaskAt) & 0777 : 0;
+        return new Caller(r.uid, r.gid, umask, session.negotiated().has(POSIX_ACL));
     }
 
     private static void create(FuseRequest r, FuseSession session, Tx tx) {
@@ -167,7 +164,7 @@ final class RequestDecoder {
         Inode inode;
         try {
             inode = session.fileSystem.create(tx, r.node, name, r.argU32(CREATE_MODE),
-                    caller(r, umask(r, session, CREATE_UMASK)), r.now);
+                    caller(r, session, CREATE_UMASK), r.now);
         } catch (Errno.Failure e) {
             // Somebody else was faster, and the caller does not mind. ESTALE makes the kernel look the name up and open
             // what is there, if it is no regular file: the reply to CREATE can only be one.
@@ -192,7 +189,9 @@ final class RequestDecoder {
                 time(r, valid, FATTR_ATIME, FATTR_ATIME_NOW, SETATTR_ATIME, SETATTR_ATIME_NSEC),
                 time(r, valid, FATTR_MTIME, FATTR_MTIME_NOW, SETATTR_MTIME, SETATTR_MTIME_NSEC),
                 time(r, valid, FATTR_CTIME, 0, SETATTR_CTIME, SETATTR_CTIME_NSEC),
-                emptyChown || (valid & FATTR_KILL_SUIDGID) != 0 ? r : null);
+                emptyChown || (valid & FATTR_KILL_SUIDGID) != 0 ? r : null,
+                // O_TRUNC comes without a handle, too, but to no other size than 0.
+                (valid & (FATTR_SIZE | FATTR_FH)) == FATTR_SIZE && r.argU64(SETATTR_SIZE) != 0);
         r.outcome = fs.setattr(tx, r.node, change, r.now);
         if (r.outcome == Outcome.AGAIN) return;
         var inode = fs.getattr(tx, r.node);

@@ -155,6 +155,44 @@ class ToolsTest {
         }
     }
 
+    /// The same of SQLite, with a journal and with a log that its processes share by a mapping.
+    @Test
+    void sqlite_survives_a_killed_node() throws Exception {
+        DebianTool.assumeInstalled("sqlite3", "sqlite3");
+        for (var mode : new String[] {"delete", "wal"}) {
+            inMount("sqlite3 %1$s.db 'pragma journal_mode=%1$s; create table acknowledged (n integer primary key, filler text)' >/dev/null".formatted(mode));
+            var writer = new ProcessBuilder("bash", "-c", """
+                    cd '%s'
+                    update() { while sqlite3 -cmd '.timeout 20000' %2$s.db "update acknowledged set filler = 'y' || filler where n %% 3 = 0"; do :; done; }
+                    update & update &
+                    while i=$((i+1)); sqlite3 -cmd '.timeout 20000' %2$s.db "insert into acknowledged values ($i, hex(randomblob(2000)))"; do echo $i; done
+                    wait""".formatted(volume.mount, mode)).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+            var lines = new java.io.BufferedReader(new java.io.InputStreamReader(writer.getInputStream()));
+            long acknowledged = 0;
+            for (String line; acknowledged < 20 && (line = lines.readLine()) != null; ) acknowledged = Long.parseLong(line);
+            assertThat(acknowledged).isEqualTo(20);
+            volume.kill(volume.pid());
+            for (String line; (line = lines.readLine()) != null; ) acknowledged = Long.parseLong(line);
+            writer.waitFor();
+            volume.up();
+            assertThat(inMount("sqlite3 %s.db 'pragma integrity_check; select count(*) from acknowledged where n <= %d'".formatted(mode, acknowledged)).out())
+                    .as(mode).isEqualTo("ok\n" + acknowledged + "\n");
+        }
+    }
+
+    /// Direct writes that are to be durable are, also when their program does not wait for each of them.
+    @Test
+    void direct_synchronous_writes_survive_a_killed_node() throws Exception {
+        DebianTool.assumeInstalled("fio", "fio");
+        inMount("head -c 4M /dev/zero | tr '\\0' Z > want; truncate -s 4M direct");
+        volume.sync();
+        inMount("fio --name=direct --filename=direct --size=4M --rw=write --bs=64k --direct=1 --sync=dsync --ioengine=libaio --iodepth=8"
+                + " --buffer_pattern='\"Z\"' --minimal >/dev/null");
+        volume.kill(volume.pid());
+        volume.up();
+        inMount("cmp want direct");
+    }
+
     private static final String START = "pg_ctl -w -l $PGDATA/log -o \"-k $PGHOST -c listen_addresses= -c shared_buffers=16MB\" start >/dev/null";
 
     private static Path postgres() throws IOException {

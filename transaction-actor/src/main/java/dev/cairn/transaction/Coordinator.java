@@ -317,7 +317,8 @@ public final class Coordinator extends AbstractBehavior<Coordinator.Command> {
     }
 
     private void fetched(Parked waiter, LoadResult result) {
-        if (result.complete()) {
+        // After a failure it is only told so; nobody would bring it a newer manifest.
+        if (result.complete() || failure != null) {
             resume(waiter);
             return;
         }

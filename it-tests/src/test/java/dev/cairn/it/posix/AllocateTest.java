@@ -52,6 +52,45 @@ class AllocateTest extends PosixTest {
         org.awaitility.Awaitility.await().until(() -> before - settled() < size / 4);
     }
 
+    /// Also when the file has that size already: there is no other way to see, or to be rid of, what lies behind its end.
+    @Test
+    void what_is_allocated_behind_the_end_goes_with_a_truncation() {
+        aloneHere();
+        int size = 32 << 20;
+        root.pwrite(fd, bytes("content"), 0);
+        long before = settled();
+        var ways = java.util.List.<java.util.function.LongSupplier>of(() -> root.ftruncate(fd, 7), () -> root.truncate(at("f"), 7),
+                () -> root.close(ok(root.open(at("f"), O_WRONLY | O_TRUNC, 0))), () -> root.close(ok(root.open(at("f"), O_WRONLY | O_TRUNC, 0))));
+        for (var way : ways) {
+            ok(root.fallocate(fd, KEEP_SIZE, 0, size));
+            assertThat(before - settled()).isGreaterThan(size * 9L / 10);
+            ok(way.getAsLong());
+            org.awaitility.Awaitility.await().until(() -> before - settled() < size / 4);
+        }
+    }
+
+    /// What there is room for is allocated; and stat says so, although the call has failed.
+    @Test
+    void an_allocation_that_fails_half_way_is_seen_as_it_is() {
+        needsRoot();
+        Assumptions.assumeTrue(VolumeUnderTest.volume() != null, "fills the volume");
+        int direct = kept(root.open(at("f"), O_RDONLY | O_DIRECT, 0));
+        root.pwrite(fd, LengthTest.filled(BLOCK, 'x'), 0);
+        root.pwrite(fd, LengthTest.filled(BLOCK, 'x'), 100L * BLOCK);
+        assertThat(root.fstat(fd).size()).isEqualTo(101L * BLOCK);
+        assertThat(root.pread(fd, 1, 0)).isEqualTo(bytes("x"));
+        long all = root.freeBytes(dir) + (1L << 30);
+        for (int mode : new int[] {0, ZERO_RANGE}) {
+            refused(ENOSPC, root.fallocate(fd, mode, 0, all));
+            var told = root.fstat(fd);
+            byte seen = root.pread(fd, 1, 0)[0];
+            ok(root.forgetCached(VolumeUnderTest.directory()));
+            assertThat(root.stat(at("f")).size()).as("mode %x", mode).isEqualTo(told.size());
+            assertThat(root.preadAligned(direct, BLOCK, 0)[0]).as("mode %x", mode).isEqualTo(seen);
+            ok(root.ftruncate(fd, 101L * BLOCK));
+        }
+    }
+
     @Test
     void a_punched_hole_reads_as_zero_and_gives_its_blocks_back() {
         root.pwrite(fd, LengthTest.filled(100 * BLOCK, 'x'), 0);

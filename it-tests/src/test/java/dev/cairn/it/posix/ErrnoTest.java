@@ -167,6 +167,35 @@ class ErrnoTest extends PosixTest {
         refused(EBADF, root.write(file, new byte[1]));
     }
 
+    /// Each call that names something relative to a directory, or works on what is open.
+    @Test
+    void directories_that_are_none() {
+        int file = opened(file("f", 0600, ""), O_RDONLY), closed = ok(root.open(at("g"), O_RDWR | O_CREAT, 0600));
+        ok(root.close(closed));
+        for (int dir : new int[] {file, closed}) {
+            int errno = dir == file ? ENOTDIR : EBADF;
+            refused(errno, root.openat(dir, "x", O_RDONLY, 0));
+            refused(errno, root.relativeTo(Call.MKDIRAT, dir, "x", 0700));
+            refused(errno, root.relativeTo(Call.MKNODAT, dir, "x", S_IFIFO | 0600, 0));
+            refused(errno, root.relativeTo(Call.MKNODAT, dir, "x", S_IFSOCK | 0600, 0));
+            refused(errno, root.relativeTo(Call.FCHMODAT, dir, "x", 0600));
+            refused(errno, root.relativeTo(Call.FCHOWNAT, dir, "x", -1, -1, 0));
+            refused(errno, root.relativeTo(Call.UTIMENSAT, dir, "x", 0, 0));
+            refused(errno, root.relativeTo(Call.READLINKAT, dir, "x", 0, 10));
+            refused(errno, root.unlinkat(dir, "x", 0));
+            refused(errno, root.unlinkat(dir, "x", AT_REMOVEDIR));
+            refused(errno, root.linkat(dir, "x", AT_FDCWD, at("l"), 0));
+            refused(errno, root.linkat(AT_FDCWD, at("f"), dir, "x", 0));
+            refused(errno, root.symlinkat("target", dir, "x"));
+            refused(errno, root.renameat2(dir, "x", AT_FDCWD, at("r"), 0));
+            refused(errno, root.renameat2(AT_FDCWD, at("f"), dir, "x", 0));
+        }
+        for (var call : new Call[] {Call.FSETXATTR, Call.FGETXATTR, Call.FLISTXATTR, Call.FREMOVEXATTR})
+            refused(EBADF, root.relativeTo(call, closed, "user.a"));
+        refused(EBADF, root.relativeTo(Call.UTIMENSAT, closed, "", 0, AT_EMPTY_PATH));
+        assertThat(names(dir)).containsExactlyInAnyOrder("f", "g");
+    }
+
     @Test
     void flags_that_are_none() {
         var file = file("f", 0600, "");
@@ -180,6 +209,30 @@ class ErrnoTest extends PosixTest {
         refused(EINVAL, root.lseek(opened(file, O_RDONLY), -1, SEEK_SET));
         refused(EINVAL, root.open(dir, O_TMPFILE | O_RDONLY, 0600));
         refused(EINVAL, root.truncate(file, -1));
+        refused(EINVAL, root.relativeTo(Call.FCHOWNAT, AT_FDCWD, file, -1, -1, 0x8000));
+        refused(EINVAL, root.relativeTo(Call.UTIMENSAT, AT_FDCWD, file, 0, 0x8000));
+        refused(ENOENT, root.renameat2(file, at("g"), RENAME_EXCHANGE));
+        refused(EINVAL, root.renameat2(file, at("g"), RENAME_WHITEOUT | RENAME_EXCHANGE));
+        refused(EOPNOTSUPP, root.setxattr(file, "nowhere.a", new byte[1], 0));
+        refused(EOPNOTSUPP, root.getxattr(file, "nowhere.a", 10));
+        refused(EOPNOTSUPP, root.removexattr(file, "nowhere.a"));
+    }
+
+    @Test
+    void sizes_beyond_the_largest() {
+        onlyHere();
+        int fd = opened(file("f", 0600, "x"), O_RDWR);
+        long largest = 1L << 62;
+        ok(root.ftruncate(fd, largest));
+        assertThat(root.fstat(fd).size()).isEqualTo(largest);
+        assertThat(text(root.pread(fd, 1, 0))).isEqualTo("x");
+        assertThat(root.pread(fd, 10, largest - 5)).isEqualTo(new byte[5]);
+        assertThat(root.pwrite(fd, bytes("end"), largest - 3)).isEqualTo(3);
+        assertThat(text(root.pread(fd, 10, largest - 3))).isEqualTo("end");
+        refused(EFBIG, root.ftruncate(fd, largest + 1));
+        refused(EFBIG, root.truncate(at("f"), Long.MAX_VALUE));
+        refused(EFBIG, root.pwrite(fd, bytes("x"), largest));
+        assertThat(root.fstat(fd).size()).isEqualTo(largest);
     }
 
     @Test
@@ -202,6 +255,13 @@ class ErrnoTest extends PosixTest {
             refused(EXDEV, root.link(at("g"), at("d/g")));
         } finally {
             TestVolume.shell("umount '" + at("d") + "'").orFail();
+        }
+        file("h", 0600, "");
+        TestVolume.shell("mount --bind '" + at("g") + "' '" + at("h") + "'").orFail();
+        try {
+            refused(EBUSY, root.unlink(at("h")));
+        } finally {
+            TestVolume.shell("umount '" + at("h") + "'").orFail();
         }
         ok(root.rename(at("d"), at("x")));
     }

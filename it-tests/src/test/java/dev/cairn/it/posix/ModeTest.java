@@ -84,6 +84,21 @@ class ModeTest extends PosixTest {
     }
 
     @Test
+    void a_copy_or_an_allocation_by_a_user_clears_them_as_well() {
+        var file = file(alice, "f", 0777, "content");
+        int from = opened(file("from", 0644, "from"), O_RDONLY), to = kept(bob.open(file, O_RDWR, 0));
+        ok(root.chmod(file, 06777));
+        assertThat(bob.copyFileRange(from, 0, to, 0, 4)).isEqualTo(4);
+        assertThat(root.stat(file).permissions()).isEqualTo(0777);
+        ok(root.chmod(file, 06777));
+        ok(bob.fallocate(to, 0, 0, 100_000));
+        assertThat(root.stat(file).permissions()).isEqualTo(0777);
+        ok(root.chmod(file, 06777));
+        ok(bob.fallocate(to, PUNCH_HOLE | KEEP_SIZE, 0, 4096));
+        assertThat(root.stat(file).permissions()).isEqualTo(0777);
+    }
+
+    @Test
     void a_write_by_root_clears_nothing() {
         var file = file(alice, "f", 0777, "content");
         ok(root.chmod(file, 06777));

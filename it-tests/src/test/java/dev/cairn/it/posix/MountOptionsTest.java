@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 import org.awaitility.Awaitility;
@@ -142,11 +143,35 @@ class MountOptionsTest {
         }
     }
 
+    /// The node is not told: it looks.
+    @Test
+    void access_times_stay_once_it_is_mounted_anew_without_them() throws IOException {
+        assertThat(movesAtimes("ro")).isEmpty();
+        assertThat(movesAtimes("nodiratime")).containsExactly("f");
+    }
+
+    private List<String> movesAtimes(String remountedWith) throws IOException {
+        mount("");
+        var names = List.of("f", "d");
+        Files.writeString(Path.of(at("f")), "content");
+        Files.createDirectories(Path.of(at("d")));
+        for (var name : names) ok(root.utimens(at(name), 11, 0, 13, 0, 0));
+        TestVolume.shell("mount -i -o remount," + remountedWith + " '" + mount + "'").orFail();
+        Files.writeString(Path.of("/proc/sys/vm/drop_caches"), "3");
+        Files.writeString(dir.resolve("copy"), Files.readString(Path.of(at("f"))));
+        assertThat(mount.resolve("d").toFile().list()).isEmpty();
+        var moved = names.stream().filter(name -> root.stat(at(name)).atime().getEpochSecond() != 11).toList();
+        umount();
+        return moved;
+    }
+
     private void aclsCount() {
         file("f", 0600);
         ok(root.mkdir(at("d"), 0755));
         ok(root.setxattr(at("f"), ACCESS, AclTest.forAlice(6, 4, 0, 4, 0), 0));
         ok(root.setxattr(at("d"), DEFAULT, AclTest.forAlice(7, 7, 5, 7, 0), 0));
+        ok(root.mkdir(at("e"), 0755));
+        ok(root.setxattr(at("e"), DEFAULT, AclTest.forAlice(7, 7, 0, 7, 0), 0));
         var alice = Posix.as(PosixTest.ALICE, PosixTest.ALICE);
         ok(alice.access(at("f"), R_OK));
         assertThat(root.stat(at("f")).permissions()).as("the mask shows as the group's bits").isEqualTo(0640);
@@ -168,6 +193,9 @@ class MountOptionsTest {
         assertThat(root.listxattr(at("f"))).isEmpty();
         refused(EACCES, alice.access(at("f"), R_OK));
         assertThat(root.stat(at("f")).permissions()).isEqualTo(0640);
+        Posix.umask(022);
+        file("e/f", 0666);
+        assertThat(root.stat(at("e/f")).permissions()).as("a default ACL that allows nobody anything does not count").isEqualTo(0644);
         Posix.umask(027);
         file("d/g", 0666);
         ok(root.mkdir(at("d/e"), 0777));
@@ -197,6 +225,6 @@ class MountOptionsTest {
         refused(EROFS, root.fchmod(fd, 0777));
         refused(EROFS, root.fchown(fd, 1, 1));
         ok(root.close(fd));
-        assertThat(new java.util.TreeSet<>(java.util.List.of(mount.toFile().list()))).containsExactly("d", "f");
+        assertThat(new java.util.TreeSet<>(List.of(mount.toFile().list()))).containsExactly("d", "e", "f");
     }
 }

@@ -103,6 +103,10 @@ final class Posix {
         return onPaths(target, path, (a, b) -> call(Call.SYMLINKAT, a, AT_FDCWD, b));
     }
 
+    long symlinkat(String target, int dir, String path) {
+        return onPaths(target, path, (a, b) -> call(Call.SYMLINKAT, a, dir, b));
+    }
+
     /// The target, or null where [#readlink(String, int)] would fail.
     String readlink(String path) {
         try (var arena = Arena.ofConfined()) {
@@ -128,6 +132,10 @@ final class Posix {
 
     long renameat2(String from, String to, int flags) {
         return onPaths(from, to, (a, b) -> call(Call.RENAMEAT2, AT_FDCWD, a, AT_FDCWD, b, flags));
+    }
+
+    long renameat2(int fromDir, String from, int toDir, String to, int flags) {
+        return onPaths(from, to, (a, b) -> call(Call.RENAMEAT2, fromDir, a, toDir, b, flags));
     }
 
     // --- attributes
@@ -158,8 +166,10 @@ final class Posix {
         }
     }
 
+    private static final long STATX_BASIC_STATS = 0x7ff, STATX_BTIME = 0x800;
+
     private long statx(Arena arena, int dir, String path, int flags, MemorySegment buffer) {
-        return call(Call.STATX, dir, bytes(arena, path), flags, 0x7ff, buffer.address());
+        return call(Call.STATX, dir, bytes(arena, path), flags, STATX_BASIC_STATS | STATX_BTIME, buffer.address());
     }
 
     long chmod(String path, int mode) {
@@ -286,6 +296,17 @@ final class Posix {
     /// A call `(dir, path, …)` whose path is at no address.
     static long badPath(Call call) {
         return SELF.call(call, AT_FDCWD, 8, 0, 0);
+    }
+
+    /// A call `(dir, path, …)` with another directory than the working one, and other arguments as they are.
+    long relativeTo(Call call, int dir, String path, long... others) {
+        return onPath(path, at -> {
+            var arguments = new long[2 + others.length];
+            arguments[0] = dir;
+            arguments[1] = at;
+            System.arraycopy(others, 0, arguments, 2, others.length);
+            return call(call, arguments);
+        });
     }
 
     long lseek(int fd, long offset, int whence) {

@@ -47,6 +47,31 @@ class ReaddirTest extends PosixTest {
         assertThat(namesOf(all(fd))).isEqualTo(namesOf(order));
     }
 
+    /// `for name in …: rename(name, name + ".bak")`, and the other things that are done to what a listing brings.
+    @Test
+    void who_renames_what_a_listing_brings_comes_to_its_end() {
+        for (int i = 0; i < 60; i++) file("name-" + i, 0600, "");
+        for (var change : List.<java.util.function.Consumer<String>>of(name -> ok(root.rename(at(name), at(name + "+"))),
+                name -> {
+                    file("temporary", 0600, "new");
+                    ok(root.rename(at("temporary"), at(name)));
+                },
+                name -> {
+                    ok(root.rename(at(name), at("aside")));
+                    ok(root.rename(at("aside"), at(name)));
+                })) {
+            int fd = opened(dir, O_RDONLY | O_DIRECTORY), changed = 0;
+            for (var some = root.getdents(fd, 200); !some.isEmpty() && changed < 1000; some = root.getdents(fd, 200))
+                for (var name : namesOf(some)) {
+                    if (name.startsWith(".")) continue;
+                    change.accept(name);
+                    changed++;
+                }
+            assertThat(changed).isEqualTo(60);
+            assertThat(names(dir)).hasSize(60);
+        }
+    }
+
     @Test
     void names_that_stay_are_seen_once_whatever_comes_and_goes() {
         for (int i = 0; i < 200; i++) file("stays-" + i, 0600, "");

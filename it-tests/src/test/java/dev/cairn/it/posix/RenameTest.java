@@ -21,6 +21,34 @@ class RenameTest extends PosixTest {
     }
 
     @Test
+    void two_names_change_places() {
+        file("f", 0600, "first");
+        file("g", 0600, "second");
+        ok(root.renameat2(at("f"), at("g"), RENAME_EXCHANGE));
+        assertThat(content(at("f"))).isEqualTo("second");
+        assertThat(content(at("g"))).isEqualTo("first");
+        directory(root, "d", 0700);
+        directory(root, "d/sub", 0700);
+        directory(root, "d/sub/below", 0700);
+        var directory = root.stat(at("d/sub"));
+        ok(root.renameat2(at("f"), at("d/sub"), RENAME_EXCHANGE));
+        assertThat(root.stat(at("f")).sameInode(directory)).isTrue();
+        assertThat(root.stat(at("f/..")).sameInode(root.stat(dir))).isTrue();
+        assertThat(content(at("d/sub"))).isEqualTo("second");
+        assertThat(root.stat(dir).nlink()).isEqualTo(2 + 2);
+        assertThat(root.stat(at("d")).nlink()).isEqualTo(2);
+        assertThat(names(at("f"))).containsExactly("below");
+        assertThat(names(dir)).containsExactlyInAnyOrder("f", "g", "d");
+        refused(ENOENT, root.renameat2(at("f"), at("none"), RENAME_EXCHANGE));
+        refused(ENOENT, root.renameat2(at("none"), at("f"), RENAME_EXCHANGE));
+        refused(EINVAL, root.renameat2(at("f"), at("f/below"), RENAME_EXCHANGE));
+        refused(EINVAL, root.renameat2(at("f/below"), at("f"), RENAME_EXCHANGE));
+        ok(root.renameat2(at("f"), at("d"), RENAME_EXCHANGE));
+        assertThat(names(at("d"))).containsExactly("below");
+        assertThat(names(at("f"))).containsExactly("sub");
+    }
+
+    @Test
     void what_has_the_new_name_is_replaced() {
         file("f", 0600, "new");
         var old = file("g", 0600, "old");

@@ -6,12 +6,12 @@ import java.time.Instant;
 
 /// What statx answers about one inode.
 record Stat(int mode, int nlink, int uid, int gid, long ino, long size, long blocks, int blockSize, Instant atime,
-            Instant mtime, Instant ctime, int rdevMajor, int rdevMinor, int devMajor, int devMinor) {
+            Instant mtime, Instant ctime, Instant btime, int rdevMajor, int rdevMinor, int devMajor, int devMinor) {
     static final int BYTES = 256;
 
     static Stat of(MemorySegment at) {
         return new Stat(at.get(ValueLayout.JAVA_SHORT, 28) & 0xffff, u32(at, 16), u32(at, 20), u32(at, 24), u64(at, 32),
-                u64(at, 40), u64(at, 48), u32(at, 4), time(at, 64), time(at, 112), time(at, 96), u32(at, 128), u32(at, 132),
+                u64(at, 40), u64(at, 48), u32(at, 4), time(at, 64), time(at, 112), time(at, 96), time(at, 80), u32(at, 128), u32(at, 132),
                 u32(at, 136), u32(at, 140));
     }
 

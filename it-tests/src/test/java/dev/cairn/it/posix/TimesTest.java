@@ -104,12 +104,51 @@ class TimesTest extends PosixTest {
         assertThat(changes(file, _ -> root.pwrite(fd, bytes("xyz"), 100))).isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.ftruncate(fd, 3))).isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.truncate(file, 1))).isEqualTo("mtime ctime");
+        assertThat(changes(file, _ -> root.truncate(file, 1))).as("truncate to the same size").isEmpty();
         assertThat(changes(file, _ -> root.ftruncate(fd, 1))).as("ftruncate to the same size").isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.fallocate(fd, 0, 0, 5000))).as("fallocate").isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.fallocate(fd, 0, 0, 100))).as("fallocate of what is there").isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.fallocate(fd, PUNCH_HOLE | KEEP_SIZE, 0, 4096))).isEqualTo("mtime ctime");
         assertThat(changes(file, path -> root.close(ok(root.open(path, O_WRONLY | O_TRUNC, 0))))).isEqualTo("mtime ctime");
         assertThat(changes(file, path -> root.close(ok(root.open(path, O_WRONLY | O_TRUNC, 0))))).as("O_TRUNC of nothing").isEqualTo("mtime ctime");
+    }
+
+    /// An archive that was unpacked on a machine with a wrong clock: what is changed then is changed now.
+    @Test
+    void a_time_to_come_becomes_now_with_the_next_change() {
+        var file = file("f", 0600, "content");
+        var directory = directory(root, "d", 0700);
+        for (var path : new String[] {file, directory}) ok(root.utimens(path, 1, 0, 4_000_000_000L, 0, 0));
+        int fd = opened(file, O_WRONLY);
+        ok(root.pwrite(fd, bytes("C"), 0));
+        file("d/name", 0600, "");
+        for (var path : new String[] {file, directory})
+            assertThat(root.stat(path).mtime()).as(path).isBetween(Instant.now().minusSeconds(60), Instant.now().plusSeconds(1));
+    }
+
+    @Test
+    void reading_without_a_trace_leaves_atime() throws Exception {
+        needsRoot();
+        var file = file("f", 0600, "text");
+        var directory = directory(root, "d", 0700);
+        for (var path : new String[] {file, directory}) ok(root.utimens(path, 11, 12, 13, 14, 0));
+        Files.writeString(Path.of("/proc/sys/vm/drop_caches"), "3");
+        assertThat(text(root.pread(opened(file, O_RDONLY | O_NOATIME), 10, 0))).isEqualTo("text");
+        root.getdents(opened(directory, O_RDONLY | O_DIRECTORY | O_NOATIME), 1000);
+        for (var path : new String[] {file, directory}) assertThat(root.stat(path).atime()).as(path).isEqualTo(Instant.ofEpochSecond(11, 12));
+    }
+
+    @Test
+    void the_time_of_birth_stays() {
+        var before = Instant.now().minusSeconds(1);
+        var file = file("f", 0600, "text");
+        var born = root.stat(file).btime();
+        assertThat(born).isBetween(before, Instant.now().plusSeconds(1));
+        ok(root.utimens(file, 11, 12, 13, 14, 0));
+        ok(root.chmod(file, 0644));
+        ok(root.truncate(file, 1));
+        ok(root.rename(file, at("g")));
+        assertThat(root.stat(at("g")).btime()).isEqualTo(born);
     }
 
     @Test

@@ -4,6 +4,7 @@ import static dev.cairn.it.posix.Linux.*;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.TreeSet;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 
 /// setxattr, getxattr, listxattr and removexattr.
@@ -68,6 +69,20 @@ class XattrTest extends PosixTest {
         refused(EOPNOTSUPP, root.setxattr(file, "noprefix", bytes("v"), 0));
         refused(EINVAL, root.setxattr(file, "user.", bytes("v"), 0));
         refused(E2BIG, root.setxattr(file, "user.x", new byte[65_537], 0));
+    }
+
+    @Test
+    void the_largest_value_comes_back_and_a_larger_one_does_not_go_in() {
+        var file = file("f", 0600, "");
+        Assumptions.assumeTrue(VolumeUnderTest.volume() != null, "other file systems have other limits");
+        var largest = LengthTest.filled(65_535, 'v');
+        ok(root.setxattr(file, "user.x", largest, 0));
+        assertThat(root.getxattr(file, "user.x")).isEqualTo(largest);
+        refused(E2BIG, root.setxattr(file, "user.x", new byte[65_536], 0));
+        refused(E2BIG, root.setxattr(file, "user.y", new byte[65_536], 0));
+        refused(ERANGE, root.getxattr(file, "user.x", 65_534));
+        assertThat(root.listxattr(file)).containsExactly("user.x");
+        assertThat(root.getxattr(file, "user.x")).isEqualTo(largest);
     }
 
     @Test
