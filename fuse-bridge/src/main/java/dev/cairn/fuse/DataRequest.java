@@ -7,6 +7,7 @@ import dev.cairn.filesystem.DataPlan;
 import dev.cairn.filesystem.OperationKind;
 import dev.cairn.filesystem.Outcome;
 import dev.cairn.transaction.Errno;
+import java.util.concurrent.Executor;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,7 +23,7 @@ abstract class DataRequest extends RequestRun {
     private static final Logger log = LoggerFactory.getLogger(FuseRequest.class);
 
     /// What the operation being made is for.
-    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE, PLAN_ZERO, PLAN_COPY, COPY_HOLE, NOTE_ACCESS }
+    enum Stage { ANSWER, COMMIT, PLAN_READ, PLAN_WRITE, FINISH_WRITE, ABANDON_WRITE, PLAN_ZERO, PLAN_COPY, COPY_HOLE, NOTE_ACCESS, TELL_KERNEL }
 
     /// One request copies no more, so that who asked for a copy of everything can be interrupted: the kernel asks on.
     private static final long COPY_BYTES_MAX = 64 << 20;
@@ -45,8 +46,8 @@ abstract class DataRequest extends RequestRun {
     /// Of a copy: where in `node` its first byte is. The arguments lie where the payload goes.
     long fromOffset;
     boolean killPriv;
-    /// Of a write: it is durable before it is answered.
-    private boolean durable;
+    /// Of a write: past the kernel's cache; durable before it is answered.
+    private boolean direct, durable;
     /// This READ could not be answered through a pipe.
     boolean pipeFailed;
     final WriteGate.Place place = new WriteGate.Place(this);
@@ -78,9 +79,11 @@ abstract class DataRequest extends RequestRun {
         partFrom = 0;
         toBytes = partEnd = size;
         killPriv = (argU32(IO_FLAGS) & WRITE_KILL_SUIDGID) != 0;
+        direct = (argU32(IO_OPEN_FLAGS) & O_DIRECT) != 0;
+        if (!direct) session.cachedPages.cached(node);
         // The kernel asks for an fsync itself after what goes through its cache. After a direct write it does not, when nobody
         // waits for that one or when several may be under way.
-        durable = (argU32(IO_OPEN_FLAGS) & O_DIRECT) != 0 && (argU32(IO_OPEN_FLAGS) & O_DSYNC) != 0;
+        durable = direct && (argU32(IO_OPEN_FLAGS) & O_DSYNC) != 0;
         planWrite();
         return size != 0;
     }
@@ -97,7 +100,7 @@ abstract class DataRequest extends RequestRun {
         toOffset = argU64(COPY_TO_OFFSET);
         toBytes = Math.min(argU64(COPY_LENGTH), COPY_BYTES_MAX);
         killPriv = !byRoot();
-        durable = false;
+        direct = durable = false;
         planCopy();
         return toBytes != 0;
     }
@@ -270,7 +273,25 @@ abstract class DataRequest extends RequestRun {
         return Next.SUBMIT;
     }
 
+    // The kernel drops what it has cached when a direct write begins, and again when it ends, but not when nobody waits for
+    // that: then somebody may have read the old contents, or attributes, in between.
     private Next endedWrite() {
+        if (direct && progress > 0 && session.cachedPages.mayBe(toNode)) {
+            // What it waits for may be a write of this file.
+            leaveGate();
+            stage = Stage.TELL_KERNEL;
+            return Next.ELSEWHERE;
+        }
+        if (direct && progress > 0) session.kernelCache.attributesChanged(toNode);
+        return toldKernel();
+    }
+
+    final Next afterTelling() {
+        session.kernelCache.contentsChanged(toNode, toOffset, progress);
+        return toldKernel();
+    }
+
+    private Next toldKernel() {
         if (durable && progress > 0) {
             // Other writes of the file need not wait for the disk.
             leaveGate();
@@ -280,6 +301,11 @@ abstract class DataRequest extends RequestRun {
         }
         endWrite();
         return Next.ENDED;
+    }
+
+    @Override
+    final Executor elsewhere() {
+        return stage == Stage.TELL_KERNEL ? session.teller : session.background;
     }
 
     /// What was written before an error is written: a short write, and the next one meets the error.

@@ -103,6 +103,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
             case READ -> {
                 if (!has(IO_BYTES)) return malformed();
                 pipeFailed = false;
+                if ((argU32(IO_OPEN_FLAGS) & O_DIRECT) == 0) session.cachedPages.cached(node);
                 stage = Stage.PLAN_READ;
             }
             case WRITE -> {
@@ -198,6 +199,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
             case COPY_HOLE -> afterCopyHole();
             case ABANDON_WRITE -> afterAbandon();
             case NOTE_ACCESS -> afterAccess();
+            case TELL_KERNEL -> afterTelling();
         };
     }
 
@@ -223,7 +225,9 @@ final class FuseRequest extends DataRequest implements KillPriv {
             session.kernelCache.attributesChanged(node);
         } else {
             if (thread != On.IO) return Next.ELSEWHERE;
-            session.kernelCache.contentsChanged(node, argU64(FALLOCATE_OFFSET));
+            // What it waits for may be a write of this file.
+            leaveGate();
+            session.kernelCache.contentsChanged(node, argU64(FALLOCATE_OFFSET), progress);
         }
         return ended(error);
     }
@@ -258,6 +262,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
 
     @Override
     void leaveGate() {
+        if (!inGate) return;
         inGate = false;
         goOn(session.gate.leave(place));
     }
@@ -314,7 +319,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
                 case COPY_HOLE -> stepBytes = session.fileSystem.copyHole(tx, toNode, toOffset + progress,
                         partEnd - progress, now, killPriv ? this : null);
                 case NOTE_ACCESS -> session.fileSystem.noteAccess(tx, node, now);
-                case COMMIT -> throw new IllegalStateException("a commit is not an operation");
+                case COMMIT, TELL_KERNEL -> throw new IllegalStateException("no operation: " + stage);
             }
         } catch (NotReady | Errno.Failure e) {
             throw e;

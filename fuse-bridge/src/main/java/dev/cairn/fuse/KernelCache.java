@@ -32,16 +32,22 @@ final class KernelCache {
                 ino, Linux.describe(errno));
     }
 
-    /// The same, and of what lies behind an offset. Waits for whoever reads there, so call it on an I/O thread.
-    void contentsChanged(long ino, long offset) {
-        int errno = invalidate(ino, offset);
-        if (errno != 0) log.error("inode {} has changed from byte {} on; what the kernel has cached stays wrong until it is dropped: {}",
-                ino, offset, Linux.describe(errno));
+    /// The same, and what lies in a range. Waits for whoever reads there, and for what was written there by a mapping to be
+    /// written: so only from a thread that neither serves requests nor is in the way at a file's gate.
+    void contentsChanged(long ino, long offset, long length) {
+        int errno = invalidate(ino, offset, length);
+        if (errno != 0) log.error("{} bytes at {} of inode {} have changed; what the kernel has cached stays wrong until it is dropped: {}",
+                length, offset, ino, Linux.describe(errno));
+    }
+
+    private int invalidate(long ino, long offset) {
+        return invalidate(ino, offset, 0);
     }
 
     /// @param offset from where on cached pages go as well; negative: attributes alone
+    /// @param length how much of them; 0: to the end
     /// @return an errno, or 0
-    private int invalidate(long ino, long offset) {
+    private int invalidate(long ino, long offset, long length) {
         try (var arena = Arena.ofConfined()) {
             var out = arena.allocate(OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_BYTES, 8);
             out.set(U32, OUT_LEN, (int) out.byteSize());
@@ -49,7 +55,7 @@ final class KernelCache {
             out.set(U64, OUT_UNIQUE, 0);
             out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_NODE, ino);
             out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_OFFSET, offset);
-            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_LENGTH, 0);       // to the end
+            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_LENGTH, length);
             long result = Linux.write(Linux.errnoMemory(arena), fd, out, out.byteSize());
             // ENOENT: the kernel does not know it.
             boolean known = result < 0 && result != -Linux.ENOENT && result != -Linux.ENODEV && result != -Linux.ECONNABORTED;

@@ -2,6 +2,7 @@ package dev.cairn.fuse;
 
 import dev.cairn.transaction.Coordinator;
 import dev.cairn.transaction.Errno;
+import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /// The way of one request through threads: which of them goes on when an operation has ended. What the operations are and
@@ -44,8 +45,11 @@ abstract class RequestRun extends RequestSlot implements WriteGate.Writer {
     /// What is to be submitted next waits for a disk whenever it does not end at once.
     abstract boolean waitsForDisk();
 
-    /// Takes note of an operation's end. On an I/O thread it is never ELSEWHERE.
+    /// Takes note of an operation's end. On an I/O thread ELSEWHERE is one of [#elsewhere] that is none.
     abstract Next afterOperation(On thread);
+
+    /// Who goes on when this thread may not.
+    abstract Executor elsewhere();
 
     /// It may be used again.
     abstract void toPool();
@@ -116,12 +120,13 @@ abstract class RequestRun extends RequestSlot implements WriteGate.Writer {
     private void goOnElsewhere(boolean afterOperation) {
         this.afterOperation = afterOperation;
         handOver();
-        session.background.execute(goOn);
+        elsewhere().execute(goOn);
     }
 
     private void goOnElsewhere() {
-        var next = afterOperation ? afterOperation(On.IO) : Next.SUBMIT;        // an I/O thread is never sent elsewhere
-        if (next == Next.ENDED || next == Next.SUBMIT && goOn(On.IO)) release();
+        var next = afterOperation ? afterOperation(On.IO) : Next.SUBMIT;
+        if (next == Next.ELSEWHERE) goOnElsewhere(true);
+        else if (next == Next.ENDED || next == Next.SUBMIT && goOn(On.IO)) release();
     }
 
     @Override

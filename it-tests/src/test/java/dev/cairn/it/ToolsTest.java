@@ -180,17 +180,18 @@ class ToolsTest {
         }
     }
 
-    /// Direct writes that are to be durable are, also when their program does not wait for each of them.
+    /// Writes that are to be durable are: through the cache, past it, and when their program does not wait for each of them.
     @Test
-    void direct_synchronous_writes_survive_a_killed_node() throws Exception {
+    void synchronous_writes_survive_a_killed_node() throws Exception {
         DebianTool.assumeInstalled("fio", "fio");
-        inMount("head -c 4M /dev/zero | tr '\\0' Z > want; truncate -s 4M direct");
+        inMount("head -c 4M /dev/zero | tr '\\0' Z > want; for name in direct sync dsync direct-sync; do truncate -s 4M $name; done");
         volume.sync();
         inMount("fio --name=direct --filename=direct --size=4M --rw=write --bs=64k --direct=1 --sync=dsync --ioengine=libaio --iodepth=8"
-                + " --buffer_pattern='\"Z\"' --minimal >/dev/null");
+                + " --buffer_pattern='\"Z\"' --minimal >/dev/null\n"
+                + "for flags in sync dsync direct,sync; do dd if=want of=${flags/,/-} bs=256k oflag=$flags conv=notrunc status=none; done");
         volume.kill(volume.pid());
         volume.up();
-        inMount("cmp want direct");
+        inMount("for name in direct sync dsync direct-sync; do cmp want $name; done");
     }
 
     private static final String START = "pg_ctl -w -l $PGDATA/log -o \"-k $PGHOST -c listen_addresses= -c shared_buffers=16MB\" start >/dev/null";

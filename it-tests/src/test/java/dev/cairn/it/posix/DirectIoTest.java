@@ -6,7 +6,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.cairn.it.DebianTool;
 import dev.cairn.it.TestVolume;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -49,6 +51,37 @@ class DirectIoTest extends PosixTest {
         ok(root.truncate(at("f"), 1_000_000));
         ok(root.truncate(at("f"), MEBIBYTES << 20));
         writtenAndVerified("write");
+    }
+
+    /// Whoever reads the file through the cache, or asks for its times, while it is being written directly sees either state;
+    /// whoever does after that sees the new one.
+    @Test
+    void under_the_eyes_of_one_who_reads_through_the_cache() throws Exception {
+        var file = file("f", 0600, "x".repeat(1 << 16));
+        int direct = opened(file, O_RDWR | O_DIRECT), cached = opened(file, O_RDONLY);
+        var reading = new AtomicBoolean(true);
+        var reader = Thread.ofPlatform().start(() -> {
+            while (reading.get()) {
+                root.pread(cached, 1, 0);
+                root.stat(file);
+            }
+        });
+        var stale = new ArrayList<String>();
+        try {
+            var before = root.stat(file).mtime();
+            for (int i = 0; i < 500; i++) {
+                byte value = (byte) (i % 100 + 1);
+                assertThat(root.pwriteUnwaited(direct, value, 4096, 0)).isEqualTo(4096);
+                if (root.pread(cached, 1, 0)[0] != value) stale.add("contents " + i);
+                var now = root.stat(file).mtime();
+                if (!now.isAfter(before)) stale.add("mtime " + i);
+                before = now;
+            }
+        } finally {
+            reading.set(false);
+            reader.join();
+        }
+        assertThat(stale).isEmpty();
     }
 
     private void writtenAndVerified(String order) {

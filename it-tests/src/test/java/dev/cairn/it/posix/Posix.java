@@ -278,6 +278,30 @@ final class Posix {
         }
     }
 
+    /// As [#pwriteAligned], but as libaio does it: the kernel is asked to write, and only later whether it has.
+    long pwriteUnwaited(int fd, byte value, int length, long offset) {
+        try (var arena = Arena.ofConfined()) {
+            var context = arena.allocate(8, 8);
+            must(raw(Call.IO_SETUP, 1, context.address()));
+            try {
+                // struct iocb and struct io_event of linux/aio_abi.h
+                var request = arena.allocate(64, 8);
+                request.set(ValueLayout.JAVA_SHORT, 16, (short) 1);
+                request.set(ValueLayout.JAVA_INT, 20, fd);
+                request.set(ValueLayout.JAVA_LONG, 24, arena.allocate(length, 4096).fill(value).address());
+                request.set(ValueLayout.JAVA_LONG, 32, length);
+                request.set(ValueLayout.JAVA_LONG, 40, offset);
+                long submitted = call(Call.IO_SUBMIT, context.get(ValueLayout.JAVA_LONG, 0), 1, arena.allocateFrom(ValueLayout.JAVA_LONG, request.address()).address());
+                if (submitted < 0) return submitted;
+                var ended = arena.allocate(32, 8);
+                must(raw(Call.IO_GETEVENTS, context.get(ValueLayout.JAVA_LONG, 0), 1, 1, ended.address(), 0));
+                return ended.get(ValueLayout.JAVA_LONG, 16);
+            } finally {
+                must(raw(Call.IO_DESTROY, context.get(ValueLayout.JAVA_LONG, 0)));
+            }
+        }
+    }
+
     byte[] preadAligned(int fd, int length, long offset) {
         try (var arena = Arena.ofConfined()) {
             var buffer = arena.allocate(length, 4096);
