@@ -304,8 +304,12 @@ public final class FileSystem {
         return Orphans.next(tx, after);
     }
 
-    /// Frees a bounded part of an inode without names, only when nobody uses it any more; of one that has a name as
-    /// [#truncateStep].
+    /// Whether what [#nextOrphan] found is a file that is being cut: then it goes on with [#truncateStep], and must not be deleted.
+    public boolean isNamed(Tx tx, long ino) {
+        return Orphans.isNamed(tx, ino);
+    }
+
+    /// Frees a bounded part of an inode without names. Only when nobody uses it any more.
     /// @param from 0, or where the step before said to go on: what it deleted need not be passed again
     /// @return where the next step goes on; [#STEPS_DONE] when it is gone (or was, or has a name again)
     public long deleteOrphanStep(Tx tx, long ino, long from) {

@@ -39,8 +39,13 @@ final class Orphans {
     static long deleteStep(Tx tx, long ino, long from) {
         tx.lockInode(ino, LockMode.WRITE);
         var inode = Inodes.loadOrNull(tx, ino);
-        if (inode == null) return FileSystem.STEPS_DONE;
-        return inode.nlink > 0 ? Attributes.truncateStep(tx, ino, from) : deleteStep(tx, inode, from);
+        return inode == null || inode.nlink > 0 ? FileSystem.STEPS_DONE : deleteStep(tx, inode, from);
+    }
+
+    static boolean isNamed(Tx tx, long ino) {
+        tx.lockInode(ino, LockMode.READ);
+        var inode = Inodes.loadOrNull(tx, ino);
+        return inode != null && inode.nlink > 0;
     }
 
     /// @return those that are still there, because each takes an operation of its own, or several

@@ -185,9 +185,12 @@ class FileDataTest {
         volume.crash();
         Checker.check(volume);
         volume.doing(tx -> assertEquals(file, fs.nextOrphan(tx, 0)));
+        volume.doing(tx -> assertTrue(fs.isNamed(tx, file)));
+        volume.doing(tx -> assertEquals(FileSystem.STEPS_DONE, fs.deleteOrphanStep(tx, file, 0)));
+        assertTrue(volume.inode(file).truncating());
         for (long from = 0; from != FileSystem.STEPS_DONE; ) {
             long at = from;
-            from = volume.calling(tx -> fs.deleteOrphanStep(tx, file, at));
+            from = volume.calling(tx -> fs.truncateStep(tx, file, at));
         }
         assertFalse(volume.inode(file).truncating());
         assertEquals(1, volume.inode(file).nlink);
@@ -203,6 +206,7 @@ class FileDataTest {
         volume.setattr(other, SetAttr.NONE.size(20));
         assertFalse(volume.inode(other).truncating());
         volume.doing(tx -> assertEquals(other, fs.nextOrphan(tx, 0)));
+        volume.doing(tx -> assertFalse(fs.isNamed(tx, other)));
         Checker.check(volume);
     }
 

@@ -2,7 +2,7 @@ package dev.cairn.fuse;
 
 import java.util.concurrent.atomic.AtomicLongArray;
 
-/// Which inodes the kernel may have pages of: those that were read or written otherwise than directly, since the mount began.
+/// Which inodes the kernel may have pages of: those that were read or written through its cache, since the mount began.
 /// Several inodes share a bit, so others may be taken for such; none is ever missing. From any thread.
 ///
 /// Who has seen that there are none goes on without telling the kernel. That is right when what it has changed was on the

@@ -48,6 +48,8 @@ abstract class DataRequest extends RequestRun {
     boolean killPriv;
     /// Of a write: past the kernel's cache; durable before it is answered.
     private boolean direct, durable;
+    /// What the kernel is to drop.
+    private long staleNode, staleFrom, staleBytes;
     /// This READ could not be answered through a pipe.
     boolean pipeFailed;
     final WriteGate.Place place = new WriteGate.Place(this);
@@ -79,7 +81,7 @@ abstract class DataRequest extends RequestRun {
         partFrom = 0;
         toBytes = partEnd = size;
         killPriv = (argU32(IO_FLAGS) & WRITE_KILL_SUIDGID) != 0;
-        direct = (argU32(IO_OPEN_FLAGS) & O_DIRECT) != 0;
+        direct = (argU32(IO_FLAGS) & IO_LOCK_OWNER) != 0;
         if (!direct) session.cachedPages.cached(node);
         // The kernel asks for an fsync itself after what goes through its cache. After a direct write it does not, when nobody
         // waits for that one or when several may be under way.
@@ -276,22 +278,34 @@ abstract class DataRequest extends RequestRun {
     // The kernel drops what it has cached when a direct write begins, and again when it ends, but not when nobody waits for
     // that: then somebody may have read the old contents, or attributes, in between.
     private Next endedWrite() {
-        if (direct && progress > 0 && session.cachedPages.mayBe(toNode)) {
-            // What it waits for may be a write of this file.
-            leaveGate();
-            stage = Stage.TELL_KERNEL;
-            return Next.ELSEWHERE;
-        }
+        if (direct && progress > 0 && session.cachedPages.mayBe(toNode)) return dropPages(toNode, toOffset, progress);
         if (direct && progress > 0) session.kernelCache.attributesChanged(toNode);
-        return toldKernel();
+        return endedTelling();
+    }
+
+    /// Goes on with [#endedTelling] when the kernel has no pages of the range any more, or is just about to drop them.
+    final Next dropPages(long ino, long from, long bytes) {
+        if (!session.stalePages.mayWait()) {
+            session.kernelCache.attributesChanged(ino);
+            session.stalePages.dropLater(ino, from, bytes);
+            return endedTelling();
+        }
+        // What the kernel waits for may be a write of this file.
+        leaveGate();
+        staleNode = ino;
+        staleFrom = from;
+        staleBytes = bytes;
+        stage = Stage.TELL_KERNEL;
+        return Next.ELSEWHERE;
     }
 
     final Next afterTelling() {
-        session.kernelCache.contentsChanged(toNode, toOffset, progress);
-        return toldKernel();
+        session.stalePages.dropNow(staleNode, staleFrom, staleBytes);
+        return endedTelling();
     }
 
-    private Next toldKernel() {
+    private Next endedTelling() {
+        if (opcode == FALLOCATE) return ended(error);
         if (durable && progress > 0) {
             // Other writes of the file need not wait for the disk.
             leaveGate();
@@ -305,7 +319,7 @@ abstract class DataRequest extends RequestRun {
 
     @Override
     final Executor elsewhere() {
-        return stage == Stage.TELL_KERNEL ? session.teller : session.background;
+        return stage == Stage.TELL_KERNEL ? session.stalePages.thread() : session.background;
     }
 
     /// What was written before an error is written: a short write, and the next one meets the error.

@@ -125,6 +125,8 @@ final class FuseProtocol {
     // struct fuse_read_in and fuse_write_in { u64 fh, offset; u32 size, flags; u64 lock_owner; u32 open_flags, padding; }
     static final int IO_OFFSET = 8, IO_SIZE = 16, IO_FLAGS = 20, IO_OPEN_FLAGS = 32, IO_BYTES = 40;
     static final int O_NOATIME = 01000000, O_DSYNC = 010000;     // O_SYNC has a bit more
+    /// Of read_flags and write_flags: it comes with direct I/O and with nothing else, whatever the descriptor was opened for.
+    static final int IO_LOCK_OWNER = 1 << 1;
     static final int WRITE_KILL_SUIDGID = 1 << 2;
     static final int WRITE_OUT_BYTES = 8;
 

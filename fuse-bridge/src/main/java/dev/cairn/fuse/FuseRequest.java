@@ -103,7 +103,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
             case READ -> {
                 if (!has(IO_BYTES)) return malformed();
                 pipeFailed = false;
-                if ((argU32(IO_OPEN_FLAGS) & O_DIRECT) == 0) session.cachedPages.cached(node);
+                if ((argU32(IO_FLAGS) & IO_LOCK_OWNER) == 0) session.cachedPages.cached(node);
                 stage = Stage.PLAN_READ;
             }
             case WRITE -> {
@@ -214,22 +214,17 @@ final class FuseRequest extends DataRequest implements KillPriv {
             if (outcome == Outcome.AGAIN) return Next.SUBMIT;
             if (absent) return afterAbsent();
         } else if (opcode == FALLOCATE && progress > 0) {
-            return afterHalfAllocation(thread);
+            return afterHalfAllocation();
         }
         return ended(error);
     }
 
     // A part of it is done, and stays so; of a call that fails the kernel believes that nothing is.
-    private Next afterHalfAllocation(On thread) {
-        if (argU32(FALLOCATE_MODE) == 0 || argU32(FALLOCATE_MODE) == FileSystem.FALLOC_KEEP_SIZE) {
-            session.kernelCache.attributesChanged(node);
-        } else {
-            if (thread != On.IO) return Next.ELSEWHERE;
-            // What it waits for may be a write of this file.
-            leaveGate();
-            session.kernelCache.contentsChanged(node, argU64(FALLOCATE_OFFSET), progress);
-        }
-        return ended(error);
+    private Next afterHalfAllocation() {
+        session.kernelCache.attributesChanged(node);
+        boolean sameContents = argU32(FALLOCATE_MODE) == 0 || argU32(FALLOCATE_MODE) == FileSystem.FALLOC_KEEP_SIZE;
+        // The end of the range that shares a block with other data has been zeroed before.
+        return sameContents ? ended(error) : dropPages(node, argU64(FALLOCATE_OFFSET), argU64(FALLOCATE_LENGTH));
     }
 
     private Next afterAbsent() {

@@ -91,8 +91,7 @@ public final class FuseSession {
     final FuseMetrics metrics;
     final ReplyPipes pipes = new ReplyPipes();
     final ExecutorService background;
-    /// One thread, for what waits until others have been served: see [KernelCache#contentsChanged].
-    final ExecutorService teller;
+    final StalePages stalePages;
     final CachedPages cachedPages = new CachedPages();
 
     /// How long a reader waits for an operation that another one runs; 0 where nobody can run it meanwhile.
@@ -201,7 +200,7 @@ public final class FuseSession {
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()
                 .name("cairn-fuse-io-" + ioThreads.getAndIncrement()).unstarted(task));
         promptCpus = promptCpus(settings.cpuLatency());
-        teller = Executors.newSingleThreadExecutor(task -> Thread.ofPlatform().daemon().name("cairn-fuse-teller").unstarted(task));
+        stalePages = new StalePages(kernelCache);
         reclaimer = new Reclaimer(fileSystem, submitter, background, known, kernelCache::attributesChanged);
     }
 
@@ -419,7 +418,7 @@ public final class FuseSession {
                     + "with it", mount.point());
             reclaimer.stop();
             if (all && reclaimer.awaitIdle(DRAIN_MAX)) background.shutdown();
-            if (all) teller.shutdown();
+            all &= stalePages.stop(DRAIN_MAX);
             // While somebody may still answer, the descriptor must not become another file's.
             if (all) {
                 Linux.close(mount.fd());

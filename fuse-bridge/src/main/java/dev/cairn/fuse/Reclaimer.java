@@ -282,7 +282,8 @@ final class Reclaimer {
         @Override
         void finish() {
             background.execute(() -> {
-                onTruncated.accept(ino);
+                // The kernel's descriptor stays open while this is active, but not for ever.
+                if (!stopped()) onTruncated.accept(ino);
                 super.finish();
             });
         }
@@ -296,6 +297,7 @@ final class Reclaimer {
     /// Goes from orphan to orphan, one at a time.
     private final class LeftOvers extends Task {
         private long after, found;
+        private boolean named;
         private int freed;
 
         LeftOvers() {
@@ -305,6 +307,7 @@ final class Reclaimer {
         @Override
         long step(Tx tx, long from) {
             found = fileSystem.nextOrphan(tx, after);
+            named = found != 0 && fileSystem.isNamed(tx, found);
             return FileSystem.STEPS_DONE;
         }
 
@@ -315,10 +318,14 @@ final class Reclaimer {
                 return;
             }
             after = found;
-            // What this kernel uses and has no name was unlinked during this mount; it is deleted when its last user goes.
-            boolean used = known.known(found);
-            if (!used) freed++;
-            start(used ? new Truncation(found, this) : new Deletion(found, this));
+            // What this kernel uses and has no name was unlinked during this mount; it is deleted when its last user goes. What
+            // has a name may get users, and lose it, at any time: it is cut, and never deleted from here.
+            if (!named && known.known(found)) {
+                background.execute(this);
+                return;
+            }
+            freed++;
+            start(named ? new Truncation(found, this) : new Deletion(found, this));
         }
 
         void goOn() {

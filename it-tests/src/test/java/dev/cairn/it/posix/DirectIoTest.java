@@ -5,21 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cairn.it.DebianTool;
 import dev.cairn.it.TestVolume;
+import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /// Many direct reads and writes of one file in flight at the same time. fio knows what it wrote where and looks afterwards.
 class DirectIoTest extends PosixTest {
     private static final int MEBIBYTES = 8;
-
-    @BeforeEach
-    void fio() {
-        DebianTool.assumeInstalled("fio", "fio");
-    }
 
     @Test
     void into_a_hole() {
@@ -84,11 +79,39 @@ class DirectIoTest extends PosixTest {
         assertThat(stale).isEmpty();
     }
 
+    /// More direct writes under way than the kernel sends at once, of a file that others read through the cache and have mapped:
+    /// whatever waits for whom, it comes to an end.
+    @Test
+    void many_at_once_of_a_file_that_is_read_through_the_cache() throws Exception {
+        var file = file("f", 0600, "x".repeat(MEBIBYTES << 20));
+        int cached = opened(file, O_RDWR);
+        var reading = new AtomicBoolean(true);
+        var readers = new ArrayList<Thread>();
+        for (int n = 0; n < 2; n++) readers.add(Thread.ofPlatform().start(() -> {
+            while (reading.get()) for (int at = 0; at < MEBIBYTES << 20; at += 1 << 20) root.pread(cached, 1 << 20, at);
+        }));
+        var mapping = root.mmap(cached, 0, MEBIBYTES << 20, PROT_READ | PROT_WRITE, MAP_SHARED);
+        readers.add(Thread.ofPlatform().start(() -> {
+            for (long at = 4095; reading.get(); at = (at + 65_536) % (MEBIBYTES << 20)) mapping.set(ValueLayout.JAVA_BYTE, at, (byte) 'm');
+        }));
+        try {
+            DebianTool.assumeInstalled("fio", "fio");
+            TestVolume.run(Duration.ofSeconds(40), Map.of(), "fio", "--name=direct", "--filename=" + file, "--size=" + MEBIBYTES + "M", "--rw=randwrite",
+                    "--bs=4k", "--direct=1", "--ioengine=libaio", "--iodepth=256", "--loops=1", "--invalidate=0", "--minimal").orFail();
+            TestVolume.run(Duration.ofSeconds(40), Map.of(), "dd", "if=/dev/zero", "of=" + file, "bs=8M", "count=1", "oflag=direct", "conv=notrunc").orFail();
+        } finally {
+            reading.set(false);
+            for (var reader : readers) reader.join();
+        }
+        ok(root.munmap(mapping));
+    }
+
     private void writtenAndVerified(String order) {
         writtenAndVerified(order, at("f"));
     }
 
     private static void writtenAndVerified(String order, String file) {
+        DebianTool.assumeInstalled("fio", "fio");
         var ran = TestVolume.run(Duration.ofMinutes(1), Map.of(), "fio", "--name=direct", "--filename=" + file, "--size=" + MEBIBYTES + "M",
                 "--rw=" + order, "--bsrange=512-8k", "--blockalign=512", "--direct=1", "--ioengine=libaio", "--iodepth=32",
                 "--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0", "--minimal");
