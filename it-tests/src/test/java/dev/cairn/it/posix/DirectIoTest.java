@@ -64,7 +64,7 @@ class DirectIoTest extends PosixTest {
         var stale = new ArrayList<String>();
         try {
             var before = root.stat(file).mtime();
-            for (int i = 0; i < 500; i++) {
+            for (int i = 0; i < 100; i++) {
                 byte value = (byte) (i % 100 + 1);
                 assertThat(root.pwriteUnwaited(direct, value, 4096, 0)).isEqualTo(4096);
                 if (root.pread(cached, 1, 0)[0] != value) stale.add("contents " + i);
