@@ -139,17 +139,19 @@ final class Allocation {
     /// A punch is never refused, but a hole within an extent makes two of one. When metadata is scarce such a hole becomes
     /// zeros that keep their blocks: history that goes wrong otherwise: holes are punched into a large file of a full volume
     /// until the reserve is used up, and nothing can be deleted any more.
-    static void planZero(Tx tx, long ino, long offset, long length, DataPlan plan) {
+    static void planZero(Tx tx, long ino, long offset, long length, boolean punch, DataPlan plan) {
         if (offset < 0 || length <= 0) throw EINVAL.failure();
         if (length > FileSystem.FILE_BYTES_MAX - offset) throw EFBIG.failure();
         plan.reset(ino, offset, true);
         tx.lockInode(ino, LockMode.WRITE);
         var inode = loadRegular(tx, ino);
+        // It would be refused afterwards, with its ends zeroed already.
+        if (!punch && tx.metadataLow()) throw ENOSPC.failure();
         long end = offset + length;
         if (offset % BLOCK != 0) zeroWithin(tx, inode, plan, offset, Math.min(Math.min(end, ceil(offset) * BLOCK), inode.size));
         if (end % BLOCK != 0 && end < inode.size && end / BLOCK >= ceil(offset))
             zeroWithin(tx, inode, plan, end / BLOCK * BLOCK, end);
-        if (tx.metadataScarce()) keepWithin(tx, inode, plan, ceil(offset), end >= inode.size ? ceil(end) : end / BLOCK);
+        if (punch && tx.metadataScarce()) keepWithin(tx, inode, plan, ceil(offset), end >= inode.size ? ceil(end) : end / BLOCK);
         if (plan.segments() > 0) plan.pin(tx.pinData());
     }
 

@@ -244,8 +244,10 @@ public final class FileSystem {
 
     /// Zeros on the device for the two ends of a range that share their blocks with other bytes; call it before a fallocate
     /// that punches or zeroes, and carry it out with [DataIo#write] (there is no buffer) if it has segments.
-    public void planZero(Tx tx, long ino, long offset, long length, DataPlan plan) {
-        Allocation.planZero(tx, ino, offset, length, plan);
+    /// @param punch the range is to be a hole; otherwise zeros that keep their blocks, for which ENOSPC is said here already when
+    ///              the allocation would be refused
+    public void planZero(Tx tx, long ino, long offset, long length, boolean punch, DataPlan plan) {
+        Allocation.planZero(tx, ino, offset, length, punch, plan);
     }
 
     /// Mode 0, [#FALLOC_KEEP_SIZE], PUNCH_HOLE or ZERO_RANGE with or without KEEP_SIZE as fallocate(2) has it;

@@ -146,7 +146,7 @@ final class MemoryVolume {
     void fallocate(long ino, int mode, long offset, long length) {
         var plan = new DataPlan();
         if ((mode & (FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_ZERO_RANGE)) != 0) {
-            doing(tx -> fs.planZero(tx, ino, offset, length, plan));
+            doing(tx -> fs.planZero(tx, ino, offset, length, (mode & FileSystem.FALLOC_PUNCH_HOLE) != 0, plan));
             try {
                 io.write(plan, null);
             } catch (java.io.IOException e) {
@@ -174,7 +174,7 @@ final class MemoryVolume {
                 continue;
             }
             long end = done + plan.bytes();
-            doing(tx -> fs.planZero(tx, to, toOffset + before, end - before, plan));
+            doing(tx -> fs.planZero(tx, to, toOffset + before, end - before, true, plan));
             try {
                 io.write(plan, null);
             } catch (java.io.IOException e) {

@@ -50,6 +50,9 @@ abstract class DataRequest extends RequestRun {
     private boolean direct, durable;
     /// What the kernel is to drop.
     private long staleNode, staleFrom, staleBytes;
+    private final Executor afterPages = task -> session.stalePages.dropAndThen(staleNode, staleFrom, staleBytes, () -> session.background.execute(task));
+    /// Ends of the range to allocate have been zeroed.
+    boolean zeroed;
     /// This READ could not be answered through a pipe.
     boolean pipeFailed;
     final WriteGate.Place place = new WriteGate.Place(this);
@@ -162,6 +165,7 @@ abstract class DataRequest extends RequestRun {
         if (error == null && plan.segments() > 0) {
             if (thread == On.COORDINATOR) return Next.ELSEWHERE;
             try {
+                zeroed = true;      // or some of it, when that fails
                 session.dataIo.write(plan, null);
             } catch (DeviceException e) {
                 log.error("inode {}: zeros at {} cannot be written: {}", toNode, plan.offset(), e.getMessage());
@@ -169,7 +173,8 @@ abstract class DataRequest extends RequestRun {
             }
         }
         plan.release();
-        if (error != null) return copy ? failedCopy(error) : ended(error);
+        if (error != null && copy) return failedCopy(error);
+        if (error != null) return zeroed ? dropPages(node, argU64(FALLOCATE_OFFSET), argU64(FALLOCATE_LENGTH)) : ended(error);
         stage = copy ? Stage.COPY_HOLE : Stage.ANSWER;
         kind = copy ? OperationKind.COPY_HOLE : RequestDecoder.kind(this);
         return Next.SUBMIT;
@@ -299,12 +304,7 @@ abstract class DataRequest extends RequestRun {
         return Next.ELSEWHERE;
     }
 
-    final Next afterTelling() {
-        session.stalePages.dropNow(staleNode, staleFrom, staleBytes);
-        return endedTelling();
-    }
-
-    private Next endedTelling() {
+    final Next endedTelling() {
         if (opcode == FALLOCATE) return ended(error);
         if (durable && progress > 0) {
             // Other writes of the file need not wait for the disk.
@@ -319,7 +319,7 @@ abstract class DataRequest extends RequestRun {
 
     @Override
     final Executor elsewhere() {
-        return stage == Stage.TELL_KERNEL ? session.stalePages.thread() : session.background;
+        return stage == Stage.TELL_KERNEL ? afterPages : session.background;
     }
 
     /// What was written before an error is written: a short write, and the next one meets the error.

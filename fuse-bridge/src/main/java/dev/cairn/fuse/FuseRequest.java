@@ -60,6 +60,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
         answered = inGate = accessCounts = privilegesTaken = false;
         bodyBytes = 0;
         progress = 0;
+        zeroed = false;
         outcome = Outcome.DONE;
         forgetAttempt();
         boolean ended = whole ? dispatch() : malformed();
@@ -199,7 +200,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
             case COPY_HOLE -> afterCopyHole();
             case ABANDON_WRITE -> afterAbandon();
             case NOTE_ACCESS -> afterAccess();
-            case TELL_KERNEL -> afterTelling();
+            case TELL_KERNEL -> endedTelling();
         };
     }
 
@@ -213,7 +214,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
             if (opcode == FALLOCATE) progress += stepBytes;
             if (outcome == Outcome.AGAIN) return Next.SUBMIT;
             if (absent) return afterAbsent();
-        } else if (opcode == FALLOCATE && progress > 0) {
+        } else if (opcode == FALLOCATE && (progress > 0 || zeroed)) {
             return afterHalfAllocation();
         }
         return ended(error);
@@ -306,8 +307,9 @@ final class FuseRequest extends DataRequest implements KillPriv {
                 case ABANDON_WRITE -> session.fileSystem.abandonWrite(tx, plan);
                 case PLAN_ZERO -> {
                     if (opcode == FALLOCATE)
-                        session.fileSystem.planZero(tx, node, argU64(FALLOCATE_OFFSET), argU64(FALLOCATE_LENGTH), plan);
-                    else session.fileSystem.planZero(tx, toNode, toOffset + progress, partEnd - progress, plan);
+                        session.fileSystem.planZero(tx, node, argU64(FALLOCATE_OFFSET), argU64(FALLOCATE_LENGTH),
+                                (argU32(FALLOCATE_MODE) & FileSystem.FALLOC_PUNCH_HOLE) != 0, plan);
+                    else session.fileSystem.planZero(tx, toNode, toOffset + progress, partEnd - progress, true, plan);
                 }
                 case PLAN_COPY -> session.fileSystem.planCopy(tx, node, fromOffset + progress, toBytes - progress,
                         payload.byteSize(), plan);

@@ -200,7 +200,7 @@ public final class FuseSession {
         background = Executors.newFixedThreadPool(settings.ioThreads(), task -> Thread.ofPlatform().daemon()
                 .name("cairn-fuse-io-" + ioThreads.getAndIncrement()).unstarted(task));
         promptCpus = promptCpus(settings.cpuLatency());
-        stalePages = new StalePages(kernelCache);
+        stalePages = new StalePages(kernelCache::contentsChanged);
         reclaimer = new Reclaimer(fileSystem, submitter, background, known, kernelCache::attributesChanged);
     }
 

@@ -2,77 +2,119 @@ package dev.cairn.fuse;
 
 import java.time.Duration;
 import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.SequencedMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// Has the kernel drop pages whose contents are not the file's any more, on a thread of its own: the kernel answers only when
 /// whoever reads or writes such a page has been served.
 ///
-/// One request at a time may be answered after that; the others are answered at once, and their pages are dropped right after.
-/// History that goes wrong otherwise: as many direct writes as the kernel has room for wait here for a page, and the read that
-/// has it locked finds no room to be sent.
+/// One request at a time may be answered after that, and does not wait for long; the others are answered at once, and their
+/// pages are dropped right after. History that goes wrong otherwise: as many direct writes as the kernel has room for wait here
+/// for a page, and the read that has it locked finds no room to be sent.
 final class StalePages {
-    private final KernelCache kernelCache;
+    private static final Logger log = LoggerFactory.getLogger(StalePages.class);
+    private static final Duration WAIT_MAX = Duration.ofMillis(100);
+
+    private final Dropper dropper;
     private final ExecutorService thread = Executors.newSingleThreadExecutor(task -> Thread.ofPlatform().daemon().name("cairn-fuse-teller").unstarted(task));
-    // Guarded by this.
-    /// Of each inode whatever there is between the first and the last byte.
-    private final SequencedMap<Long, long[]> later = new LinkedHashMap<>();
-    private boolean oneWaits, stopped;
+    // All guarded by this.
+    private boolean oneWaits, dropping, stopped;
+    /// What the one waits for; null when it is being dropped, or nobody waits.
+    private Range first;
+    /// Of each other inode whatever there is between the first and the last byte.
+    private final SequencedMap<Long, Range> later = new LinkedHashMap<>();
 
-    StalePages(KernelCache kernelCache) {
-        this.kernelCache = kernelCache;
+    @FunctionalInterface
+    interface Dropper {
+        /// Waits until the kernel has dropped the pages.
+        void drop(long ino, long from, long bytes);
     }
 
-    /// Where the request that [#mayWait] goes on.
-    ExecutorService thread() {
-        return thread;
+    /// @param dropped completed when it has been; null: nobody waits
+    private record Range(long ino, long from, long end, CompletableFuture<Void> dropped) {
+        Range with(Range other) {
+            return new Range(ino, Math.min(from, other.from), Math.max(end, other.end), null);
+        }
     }
 
-    /// Whether the caller may be the one that is answered after its pages are dropped; then it calls [#dropNow] on the thread.
+    StalePages(Dropper dropper) {
+        this.dropper = dropper;
+    }
+
+    /// Whether the caller may be the one that is answered after its pages are dropped; then it calls [#dropAndThen].
     synchronized boolean mayWait() {
         if (oneWaits || stopped) return false;
         oneWaits = true;
         return true;
     }
 
-    void dropNow(long ino, long from, long bytes) {
-        try {
-            kernelCache.contentsChanged(ino, from, bytes);
-        } finally {
+    /// @param then called once, on any thread: when the pages are dropped, or that takes too long
+    void dropAndThen(long ino, long from, long bytes, Runnable then) {
+        var dropped = new CompletableFuture<Void>();
+        dropped.completeOnTimeout(null, WAIT_MAX.toMillis(), TimeUnit.MILLISECONDS).thenRun(() -> {
             synchronized (this) {
                 oneWaits = false;
+            }
+            then.run();
+        });
+        synchronized (this) {
+            first = new Range(ino, from, from + bytes, dropped);
+            if (!stopped) begin();
+        }
+        if (isStopped()) dropped.complete(null);
+    }
+
+    synchronized void dropLater(long ino, long from, long bytes) {
+        if (stopped) return;
+        later.merge(ino, new Range(ino, from, from + bytes, null), Range::with);
+        begin();
+    }
+
+    private void begin() {
+        if (dropping) return;
+        dropping = true;
+        thread.execute(this::dropThem);
+    }
+
+    private void dropThem() {
+        for (Range next; (next = take()) != null; ) {
+            try {
+                dropper.drop(next.ino, next.from, next.end - next.from);
+            } catch (RuntimeException e) {
+                log.error("the kernel could not be told to drop pages of inode {}", next.ino, e);
+            } finally {
+                if (next.dropped != null) next.dropped.complete(null);
             }
         }
     }
 
-    void dropLater(long ino, long from, long bytes) {
-        synchronized (this) {
-            if (stopped) return;
-            boolean begins = later.isEmpty();
-            later.merge(ino, new long[] {from, from + bytes}, (a, b) -> new long[] {Math.min(a[0], b[0]), Math.max(a[1], b[1])});
-            if (begins) thread.execute(this::dropThem);
-        }
+    private synchronized Range take() {
+        var next = stopped ? null : first;
+        if (next != null) first = null;
+        else if (!stopped && !later.isEmpty()) next = later.pollFirstEntry().getValue();
+        dropping = next != null;
+        return next;
     }
 
-    private void dropThem() {
-        for (Map.Entry<Long, long[]> next; (next = takeLater()) != null; )
-            kernelCache.contentsChanged(next.getKey(), next.getValue()[0], next.getValue()[1] - next.getValue()[0]);
-    }
-
-    private synchronized Map.Entry<Long, long[]> takeLater() {
-        return stopped ? null : later.pollFirstEntry();
+    private synchronized boolean isStopped() {
+        return stopped;
     }
 
     /// The mount has gone: there is nobody to tell.
     ///
     /// @return false when the kernel is still being told, and needs its descriptor
     boolean stop(Duration timeout) throws InterruptedException {
+        Range left;
         synchronized (this) {
             stopped = true;
+            left = first;
         }
+        if (left != null) left.dropped.complete(null);
         thread.shutdown();
         return thread.awaitTermination(timeout.toMillis(), TimeUnit.MILLISECONDS);
     }
