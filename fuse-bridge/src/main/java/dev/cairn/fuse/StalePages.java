@@ -63,6 +63,8 @@ final class StalePages {
             then.run();
         });
         synchronized (this) {
+            // One that has waited for too long is still to be dropped.
+            if (first != null) later.merge(first.ino, first, Range::with);
             first = new Range(ino, from, from + bytes, dropped);
             if (!stopped) begin();
         }

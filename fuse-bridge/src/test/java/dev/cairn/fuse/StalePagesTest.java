@@ -54,6 +54,14 @@ class StalePagesTest {
     }
 
     @Test
+    void what_was_waited_for_in_vain_is_dropped_all_the_same() throws Exception {
+        pages.dropLater(1, 0, 1);
+        for (int ino = 5; ino <= 7; ino++) assertThat(waiting(ino).await(10, TimeUnit.SECONDS)).isTrue();
+        answers.release(1000);
+        Awaitility.await().untilAsserted(() -> assertThat(dropped).containsExactlyInAnyOrder("1: 0+1", "5: 0+10", "6: 0+10", "7: 0+10"));
+    }
+
+    @Test
     void who_waits_comes_before_what_nobody_waits_for() throws Exception {
         for (int ino = 1; ino <= 4; ino++) pages.dropLater(ino, 0, 1);
         answers.release(1);
