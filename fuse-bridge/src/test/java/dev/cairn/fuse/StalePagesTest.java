@@ -50,7 +50,7 @@ class StalePagesTest {
         assertThat(done.await(10, TimeUnit.SECONDS)).as("while the kernel does not answer").isTrue();
         for (int i = 0; i < 100; i++) pages.dropLater(2, 1000 - i, 10);
         answers.release(1000);
-        Awaitility.await().untilAsserted(() -> assertThat(dropped).containsExactly("1: 100+10", "7: 0+10", "2: 901+109"));
+        Awaitility.await().untilAsserted(() -> assertThat(dropped).containsExactlyInAnyOrder("1: 100+10", "7: 0+10", "2: 901+109"));
     }
 
     @Test
@@ -70,7 +70,7 @@ class StalePagesTest {
         answers.release(2);
         assertThat(done.await(10, TimeUnit.SECONDS)).isTrue();
         Awaitility.await().until(() -> dropped.size() == 3);
-        assertThat(dropped.get(2)).isEqualTo("7: 0+10");
+        assertThat(dropped.indexOf("7: 0+10")).as("after the first, and one that may have been begun").isBetween(1, 2);
     }
 
     @Test
