@@ -135,12 +135,7 @@ class ToolsTest {
             var writer = new ProcessBuilder("su", "postgres", "-c", "cd /; " + exports(environment)
                     + "pgbench -c 2 -T 60 postgres >/dev/null 2>&1 & i=0; while i=$((i+1)); psql -qc \"insert into acknowledged values ($i, repeat('x', 3000))\"; do echo $i; done; wait")
                     .redirectError(ProcessBuilder.Redirect.DISCARD).start();
-            var lines = new java.io.BufferedReader(new java.io.InputStreamReader(writer.getInputStream()));
-            long acknowledged = 0;
-            for (String line; acknowledged < 20 && (line = lines.readLine()) != null; ) acknowledged = Long.parseLong(line);
-            assertThat(acknowledged).isEqualTo(20);
-            volume.kill(volume.pid());
-            for (String line; (line = lines.readLine()) != null; ) acknowledged = Long.parseLong(line);
+            long acknowledged = lastAcknowledgedBeforeKill(writer);
             TestVolume.shell("pkill -9 -u postgres -f 'postgres.*" + volume.mount + "' || true; pkill -9 -u postgres -P $(head -n 1 '" + sockets + "/.s.PGSQL.5432.lock') || true");
             writer.waitFor();
             volume.up();
@@ -153,6 +148,17 @@ class ToolsTest {
             TestVolume.shell("pkill -9 -u postgres -f '" + volume.mount + "/pg' || true");
             TestVolume.deleteTree(sockets);
         }
+    }
+
+    /// A writer says each number when it is durable. After the twentieth the node is killed; the last one that it says.
+    private static long lastAcknowledgedBeforeKill(Process writer) throws Exception {
+        var lines = new java.io.BufferedReader(new java.io.InputStreamReader(writer.getInputStream()));
+        long acknowledged = 0;
+        for (String line; acknowledged < 20 && (line = lines.readLine()) != null; ) acknowledged = Long.parseLong(line);
+        assertThat(acknowledged).isEqualTo(20);
+        volume.kill(volume.pid());
+        for (String line; (line = lines.readLine()) != null; ) acknowledged = Long.parseLong(line);
+        return acknowledged;
     }
 
     /// The same of SQLite, with a journal and with a log that its processes share by a mapping. Its `extra` syncs the directory, too,
@@ -168,12 +174,7 @@ class ToolsTest {
                     update & update &
                     while i=$((i+1)); sqlite3 -cmd '.timeout 20000' -cmd 'pragma synchronous=extra' %2$s.db "insert into acknowledged values ($i, hex(randomblob(2000)))"; do echo $i; done
                     wait""".formatted(volume.mount, mode)).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-            var lines = new java.io.BufferedReader(new java.io.InputStreamReader(writer.getInputStream()));
-            long acknowledged = 0;
-            for (String line; acknowledged < 20 && (line = lines.readLine()) != null; ) acknowledged = Long.parseLong(line);
-            assertThat(acknowledged).isEqualTo(20);
-            volume.kill(volume.pid());
-            for (String line; (line = lines.readLine()) != null; ) acknowledged = Long.parseLong(line);
+            long acknowledged = lastAcknowledgedBeforeKill(writer);
             writer.waitFor();
             volume.up();
             assertThat(inMount("sqlite3 %s.db 'pragma integrity_check; select count(*) from acknowledged where n <= %d'".formatted(mode, acknowledged)).out())
