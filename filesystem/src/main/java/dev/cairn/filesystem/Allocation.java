@@ -36,10 +36,6 @@ final class Allocation {
         return inode;
     }
 
-    private static long ceil(long bytes) {
-        return (bytes + BLOCK - 1) / BLOCK;
-    }
-
     /// @param zeroes the plan of [#planZero] for the whole of a punch, carried out; or null
     static long fallocate(Tx tx, long ino, int mode, long offset, long length, DataPlan zeroes, Time now, KillPriv killPriv) {
         check(mode, offset, length);
@@ -53,7 +49,7 @@ final class Allocation {
         Xattrs.dropCapability(tx, inode);
         long end = offset + length;
         // Blocks that the range has for itself. The last block of the file is one when all of its file bytes are inside.
-        long ownFrom = ceil(offset), ownEnd = Math.max(ownFrom, end >= inode.size ? ceil(end) : end / BLOCK);
+        long ownFrom = Extents.blocks(offset), ownEnd = Math.max(ownFrom, end >= inode.size ? Extents.blocks(end) : end / BLOCK);
         if ((mode & FileSystem.FALLOC_PUNCH_HOLE) != 0) {
             boolean kept = zeroes != null && zeroes.keptCount > 0 && ownFrom == zeroes.keptBlock && ownEnd == ownFrom + zeroes.keptCount
                     && splits(Extents.at(tx, inode, ownFrom), ownFrom, ownEnd)
@@ -64,7 +60,7 @@ final class Allocation {
             return done == ownEnd ? length : done * BLOCK - offset;
         }
         boolean zero = (mode & FileSystem.FALLOC_ZERO_RANGE) != 0;
-        long done = fill(tx, inode, offset / BLOCK, ceil(end), zero ? ownFrom : 0, zero ? ownEnd : 0);
+        long done = fill(tx, inode, offset / BLOCK, Extents.blocks(end), zero ? ownFrom : 0, zero ? ownEnd : 0);
         long endDone = Math.min(end, done * BLOCK);
         if ((mode & FileSystem.FALLOC_KEEP_SIZE) == 0 && endDone > inode.size) {
             Attributes.extend(inode, endDone);
@@ -148,10 +144,10 @@ final class Allocation {
         // It would be refused afterwards, with its ends zeroed already.
         if (!punch && tx.metadataLow()) throw ENOSPC.failure();
         long end = offset + length;
-        if (offset % BLOCK != 0) zeroWithin(tx, inode, plan, offset, Math.min(Math.min(end, ceil(offset) * BLOCK), inode.size));
-        if (end % BLOCK != 0 && end < inode.size && end / BLOCK >= ceil(offset))
+        if (offset % BLOCK != 0) zeroWithin(tx, inode, plan, offset, Math.min(Math.min(end, Extents.blocks(offset) * BLOCK), inode.size));
+        if (end % BLOCK != 0 && end < inode.size && end / BLOCK >= Extents.blocks(offset))
             zeroWithin(tx, inode, plan, end / BLOCK * BLOCK, end);
-        if (punch && tx.metadataScarce()) keepWithin(tx, inode, plan, ceil(offset), end >= inode.size ? ceil(end) : end / BLOCK);
+        if (punch && tx.metadataScarce()) keepWithin(tx, inode, plan, Extents.blocks(offset), end >= inode.size ? Extents.blocks(end) : end / BLOCK);
         if (plan.segments() > 0) plan.pin(tx.pinData());
     }
 

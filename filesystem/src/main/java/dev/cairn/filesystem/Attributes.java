@@ -131,19 +131,15 @@ final class Attributes {
     ///
     /// @return whether there was anything
     private static boolean cutBehindEnd(Tx tx, Inode inode) {
-        if (Extents.atOrAfter(tx, inode, blocks(inode.size)) == null) return false;
+        if (Extents.atOrAfter(tx, inode, Extents.blocks(inode.size)) == null) return false;
         cut(tx, inode, inode.size);
         return true;
-    }
-
-    private static long blocks(long bytes) {
-        return (bytes + BLOCK - 1) / BLOCK;
     }
 
     /// @param from where the step before ended, or 0
     /// @return where the next one goes on, or STEPS_DONE
     private static long freeBehindEnd(Tx tx, Inode inode, long from) {
-        long keep = blocks(inode.size);
+        long keep = Extents.blocks(inode.size);
         long done = Extents.free(tx, inode, Math.max(keep, from), Extents.BLOCKS_MAX, EXTENTS_PER_STEP);
         boolean all = done == Extents.BLOCKS_MAX;
         // Between two steps others may have ended this truncation, made the file longer and cut it again: that nothing is left

@@ -24,6 +24,11 @@ final class Extents {
     /// Blocks of the largest file; a block number is at most this.
     static final long BLOCKS_MAX = FileSystem.FILE_BYTES_MAX / FileSystem.BLOCK_BYTES;
 
+    /// So many blocks are touched by so many bytes from a block's beginning on.
+    static long blocks(long bytes) {
+        return (bytes + FileSystem.BLOCK_BYTES - 1) / FileSystem.BLOCK_BYTES;
+    }
+
     private static final int VERSION = 1, BYTES = 18;
     private static final int VERSION_AT = 0, FLAGS_AT = 1, COUNT_AT = 2, PHYSICAL_AT = 10;
     private static final VarHandle U64 = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);

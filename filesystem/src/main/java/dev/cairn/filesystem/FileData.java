@@ -32,12 +32,8 @@ final class FileData {
         return inode;
     }
 
-    private static long blocks(long bytes) {
-        return (bytes + BLOCK - 1) / BLOCK;
-    }
-
     private static long blockEnd(long offset) {
-        return blocks(offset) * BLOCK;
+        return Extents.blocks(offset) * BLOCK;
     }
 
     // ---- reading
@@ -105,7 +101,7 @@ final class FileData {
         }
         plan.sizeSeen = inode.size;
         plan.zeroFromSeen = inode.zeroFrom;
-        long endPlanned = resolve(tx, inode, plan, offset / BLOCK, blocks(end), preallocation) * BLOCK;
+        long endPlanned = resolve(tx, inode, plan, offset / BLOCK, Extents.blocks(end), preallocation) * BLOCK;
         if (endPlanned <= offset) throw ENOSPC.failure();
         end = Math.min(end, endPlanned);
         addLeftOvers(tx, inode, plan, offset, end);
@@ -174,7 +170,7 @@ final class FileData {
         long to = blockEnd(from);
         var mapping = Extents.at(tx, inode, from / BLOCK);
         if (mapping == null || !mapping.online()) return;
-        plan.leftOvers = from / BLOCK < offset / BLOCK || from / BLOCK >= blocks(end);
+        plan.leftOvers = from / BLOCK < offset / BLOCK || from / BLOCK >= Extents.blocks(end);
         if (from < offset) plan.add(DataPlan.ZERO, deviceAt(mapping, from), Math.min(to, offset) - from);
         // Behind the write only what is inside the file already; the new end of the file is left as any end is.
         if (to > end && inode.zeroFrom != 0) {

@@ -200,7 +200,7 @@ public final class VolumeCheck {
         long twice = data.mark(mapping.physical(), mapping.count());
         if (twice >= 0) problem("data block %d belongs to inode %d, and to another place as well", twice, ino);
         if (mapping.online() && inode != null && !inode.truncating()
-                && mapping.end() > (inode.size + FileSystem.BLOCK_BYTES - 1) / FileSystem.BLOCK_BYTES)
+                && mapping.end() > Extents.blocks(inode.size))
             problem("inode %d of %d bytes has written blocks up to %d", ino, inode.size, mapping.end());
     }
 

@@ -50,8 +50,8 @@ abstract class DataRequest extends RequestRun {
     private boolean direct, durable;
     /// What the kernel is to drop.
     private long staleNode, staleFrom, staleBytes;
-    private final Executor afterPages = task -> session.stalePages.dropAndThen(staleNode, staleFrom, staleBytes, () -> session.background.execute(task));
-    /// Ends of the range to allocate have been zeroed.
+    private final Executor onceDropped = task -> session.stalePages.dropAndThen(staleNode, staleFrom, staleBytes, () -> session.background.execute(task));
+    /// Ends of the range to allocate, or of a hole that is copied, have been zeroed.
     boolean zeroed;
     /// This READ could not be answered through a pipe.
     boolean pipeFailed;
@@ -283,17 +283,21 @@ abstract class DataRequest extends RequestRun {
     // The kernel drops what it has cached when a direct write begins, and again when it ends, but not when nobody waits for
     // that: then somebody may have read the old contents, or attributes, in between.
     private Next endedWrite() {
-        if (direct && progress > 0 && session.cachedPages.mayBe(toNode)) return dropPages(toNode, toOffset, progress);
-        if (direct && progress > 0) session.kernelCache.attributesChanged(toNode);
-        return endedTelling();
+        if (direct && progress > 0) {
+            if (session.cachedPages.mayBe(toNode)) return dropPages(toNode, toOffset, progress);
+            session.kernelCache.attributesChanged(toNode);
+        }
+        // A copy that fails drops only what is said to be copied.
+        if (!direct && zeroed && writeError != null) return dropPages(toNode, toOffset, toBytes);
+        return commitOrAnswer();
     }
 
-    /// Goes on with [#endedTelling] when the kernel has no pages of the range any more, or is just about to drop them.
+    /// Goes on with [#afterDrop] when the kernel has no pages of the range any more, or is just about to drop them.
     final Next dropPages(long ino, long from, long bytes) {
+        session.kernelCache.attributesChanged(ino);
         if (!session.stalePages.mayWait()) {
-            session.kernelCache.attributesChanged(ino);
             session.stalePages.dropLater(ino, from, bytes);
-            return endedTelling();
+            return afterDrop();
         }
         // What the kernel waits for may be a write of this file.
         leaveGate();
@@ -304,8 +308,11 @@ abstract class DataRequest extends RequestRun {
         return Next.ELSEWHERE;
     }
 
-    final Next endedTelling() {
-        if (opcode == FALLOCATE) return ended(error);
+    final Next afterDrop() {
+        return opcode == FALLOCATE ? ended(error) : commitOrAnswer();
+    }
+
+    private Next commitOrAnswer() {
         if (durable && progress > 0) {
             // Other writes of the file need not wait for the disk.
             leaveGate();
@@ -319,7 +326,7 @@ abstract class DataRequest extends RequestRun {
 
     @Override
     final Executor elsewhere() {
-        return stage == Stage.TELL_KERNEL ? afterPages : session.background;
+        return stage == Stage.TELL_KERNEL ? onceDropped : session.background;
     }
 
     /// What was written before an error is written: a short write, and the next one meets the error.

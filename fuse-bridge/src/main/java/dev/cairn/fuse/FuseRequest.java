@@ -188,7 +188,11 @@ final class FuseRequest extends DataRequest implements KillPriv {
     }
 
     private Next afterStage(On thread) {
-        if (accessDue && error == null) return noteAccess(thread);
+        if (accessCounts && session.accessTimes.isToLook(beganAt)) {
+            if (thread != On.IO) return Next.ELSEWHERE;
+            session.accessTimes.look();
+        }
+        if (accessDue && error == null) return noteAccess();
         return switch (stage) {
             case ANSWER -> afterAnswer(thread);
             case COMMIT -> ended(error);
@@ -200,7 +204,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
             case COPY_HOLE -> afterCopyHole();
             case ABANDON_WRITE -> afterAbandon();
             case NOTE_ACCESS -> afterAccess();
-            case TELL_KERNEL -> endedTelling();
+            case TELL_KERNEL -> afterDrop();
         };
     }
 
@@ -222,10 +226,11 @@ final class FuseRequest extends DataRequest implements KillPriv {
 
     // A part of it is done, and stays so; of a call that fails the kernel believes that nothing is.
     private Next afterHalfAllocation() {
-        session.kernelCache.attributesChanged(node);
         boolean sameContents = argU32(FALLOCATE_MODE) == 0 || argU32(FALLOCATE_MODE) == FileSystem.FALLOC_KEEP_SIZE;
         // The end of the range that shares a block with other data has been zeroed before.
-        return sameContents ? ended(error) : dropPages(node, argU64(FALLOCATE_OFFSET), argU64(FALLOCATE_LENGTH));
+        if (!sameContents) return dropPages(node, argU64(FALLOCATE_OFFSET), argU64(FALLOCATE_LENGTH));
+        session.kernelCache.attributesChanged(node);
+        return ended(error);
     }
 
     private Next afterAbsent() {
@@ -235,11 +240,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
     }
 
     // Before it is answered: whoever reads and then asks stat sees it.
-    private Next noteAccess(On thread) {
-        if (session.accessTimes.isToLook(System.nanoTime())) {
-            if (thread != On.IO) return Next.ELSEWHERE;
-            session.accessTimes.look();
-        }
+    private Next noteAccess() {
         accessCounts = accessDue = false;
         if (!session.accessTimes.moves(isListing())) return Next.SUBMIT;
         now = now();

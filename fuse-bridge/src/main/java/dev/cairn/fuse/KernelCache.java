@@ -3,6 +3,7 @@ package dev.cairn.fuse;
 import static dev.cairn.fuse.FuseProtocol.*;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -11,6 +12,14 @@ final class KernelCache {
     private static final Logger log = LoggerFactory.getLogger(KernelCache.class);
 
     private final int fd;
+    /// A direct write tells the kernel something, and there are many.
+    private final ThreadLocal<Notice> notices = ThreadLocal.withInitial(Notice::new);
+
+    /// Memory for one notice, of one thread.
+    private static final class Notice {
+        final MemorySegment out = Arena.ofAuto().allocate(OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_BYTES, 8);
+        final MemorySegment errno = Linux.errnoMemory(Arena.ofAuto());
+    }
 
     KernelCache(int fd) {
         this.fd = fd;
@@ -48,18 +57,17 @@ final class KernelCache {
     /// @param length how much of them; 0: to the end
     /// @return an errno, or 0
     private int invalidate(long ino, long offset, long length) {
-        try (var arena = Arena.ofConfined()) {
-            var out = arena.allocate(OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_BYTES, 8);
-            out.set(U32, OUT_LEN, (int) out.byteSize());
-            out.set(U32, OUT_ERROR, NOTIFY_INVAL_INODE);
-            out.set(U64, OUT_UNIQUE, 0);
-            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_NODE, ino);
-            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_OFFSET, offset);
-            out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_LENGTH, length);
-            long result = Linux.write(Linux.errnoMemory(arena), fd, out, out.byteSize());
-            // ENOENT: the kernel does not know it.
-            boolean known = result < 0 && result != -Linux.ENOENT && result != -Linux.ENODEV && result != -Linux.ECONNABORTED;
-            return known ? (int) -result : 0;
-        }
+        var notice = notices.get();
+        var out = notice.out;
+        out.set(U32, OUT_LEN, (int) out.byteSize());
+        out.set(U32, OUT_ERROR, NOTIFY_INVAL_INODE);
+        out.set(U64, OUT_UNIQUE, 0);
+        out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_NODE, ino);
+        out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_OFFSET, offset);
+        out.set(U64, OUT_HEADER_BYTES + NOTIFY_INVAL_INODE_LENGTH, length);
+        long result = Linux.write(notice.errno, fd, out, out.byteSize());
+        // ENOENT: the kernel does not know it.
+        boolean told = result >= 0 || result == -Linux.ENOENT || result == -Linux.ENODEV || result == -Linux.ECONNABORTED;
+        return told ? 0 : (int) -result;
     }
 }

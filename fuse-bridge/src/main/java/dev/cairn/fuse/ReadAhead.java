@@ -3,6 +3,7 @@ package dev.cairn.fuse;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -20,7 +21,7 @@ final class ReadAhead {
     static long kibibytes(String data) {
         try {
             var path = Path.of(data);
-            boolean device = Files.readAttributes(path, java.nio.file.attribute.BasicFileAttributes.class).isOther();
+            boolean device = Files.readAttributes(path, BasicFileAttributes.class).isOther();
             return kibibytes(((Number) Files.getAttribute(path, device ? "unix:rdev" : "unix:dev")).longValue(), Path.of("/sys/dev/block"));
         } catch (IOException | RuntimeException e) {
             log.debug("{}: cannot ask how far to read ahead: {}", data, e.toString());

@@ -152,12 +152,15 @@ final class Reclaimer {
     private abstract class Task extends Operation implements Runnable {
         final long ino;
         private final OperationKind kind;
+        private final LeftOvers then;
         /// Where the attempt that is being made will have ended, and where the last step did.
         private long next, from;
 
-        Task(long ino, OperationKind kind) {
+        /// @param then goes on when this has ended; null: nobody
+        Task(long ino, OperationKind kind, LeftOvers then) {
             this.ino = ino;
             this.kind = kind;
+            this.then = then;
         }
 
         /// @param from where the step before has ended, 0 at first
@@ -165,7 +168,9 @@ final class Reclaimer {
         abstract long step(Tx tx, long from);
 
         /// Called once, when there are no more steps, for whatever reason.
-        void ended() {}
+        void ended() {
+            if (then != null) then.goOn();
+        }
 
         @Override
         public final String name() {
@@ -248,30 +253,19 @@ final class Reclaimer {
     }
 
     private final class Deletion extends Task {
-        private final LeftOvers then;
-
         Deletion(long ino, LeftOvers then) {
-            super(ino, OperationKind.DELETE_ORPHAN);
-            this.then = then;
+            super(ino, OperationKind.DELETE_ORPHAN, then);
         }
 
         @Override
         long step(Tx tx, long from) {
             return fileSystem.deleteOrphanStep(tx, ino, from);
         }
-
-        @Override
-        void ended() {
-            if (then != null) then.goOn();
-        }
     }
 
     private final class Truncation extends Task {
-        private final LeftOvers then;
-
         Truncation(long ino, LeftOvers then) {
-            super(ino, OperationKind.TRUNCATE);
-            this.then = then;
+            super(ino, OperationKind.TRUNCATE, then);
         }
 
         @Override
@@ -287,11 +281,6 @@ final class Reclaimer {
                 super.finish();
             });
         }
-
-        @Override
-        void ended() {
-            if (then != null) then.goOn();
-        }
     }
 
     /// Goes from orphan to orphan, one at a time.
@@ -301,7 +290,7 @@ final class Reclaimer {
         private int freed;
 
         LeftOvers() {
-            super(0, OperationKind.NEXT_ORPHAN);
+            super(0, OperationKind.NEXT_ORPHAN, null);
         }
 
         @Override

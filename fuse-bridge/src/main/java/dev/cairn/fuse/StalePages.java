@@ -62,13 +62,15 @@ final class StalePages {
             }
             then.run();
         });
+        boolean over;
         synchronized (this) {
+            over = stopped;
             // One that has waited for too long is still to be dropped.
             if (first != null) later.merge(first.ino, first, Range::with);
             first = new Range(ino, from, from + bytes, dropped);
-            if (!stopped) begin();
+            if (!over) begin();
         }
-        if (isStopped()) dropped.complete(null);
+        if (over) dropped.complete(null);
     }
 
     synchronized void dropLater(long ino, long from, long bytes) {
@@ -101,10 +103,6 @@ final class StalePages {
         else if (!stopped && !later.isEmpty()) next = later.pollFirstEntry().getValue();
         dropping = next != null;
         return next;
-    }
-
-    private synchronized boolean isStopped() {
-        return stopped;
     }
 
     /// The mount has gone: there is nobody to tell.
