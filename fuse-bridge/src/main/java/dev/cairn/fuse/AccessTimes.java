@@ -17,7 +17,7 @@ final class AccessTimes {
 
     AccessTimes(FuseMount mount, MountOptions options) {
         this.mount = mount;
-        take(options.readOnly(), options.noAtime(), false);
+        take(options.readOnly(), options.has(MountFlag.NOATIME), options.has(MountFlag.NODIRATIME));
     }
 
     private void take(boolean readOnly, boolean noAtime, boolean noDirAtime) {

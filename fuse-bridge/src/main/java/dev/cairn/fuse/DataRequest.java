@@ -88,7 +88,7 @@ abstract class DataRequest extends RequestRun {
         if (!direct) session.cachedPages.cached(node);
         // The kernel asks for an fsync itself after what goes through its cache. After a direct write it does not, when nobody
         // waits for that one or when several may be under way.
-        durable = direct && (argU32(IO_OPEN_FLAGS) & O_DSYNC) != 0;
+        durable = direct && (session.durability.all() || (argU32(IO_OPEN_FLAGS) & O_DSYNC) != 0);
         planWrite();
         return size != 0;
     }
@@ -105,7 +105,8 @@ abstract class DataRequest extends RequestRun {
         toOffset = argU64(COPY_TO_OFFSET);
         toBytes = Math.min(argU64(COPY_LENGTH), COPY_BYTES_MAX);
         killPriv = !byRoot();
-        direct = durable = false;
+        direct = false;
+        durable = session.durability.all();
         planCopy();
         return toBytes != 0;
     }

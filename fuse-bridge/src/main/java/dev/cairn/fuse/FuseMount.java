@@ -69,7 +69,7 @@ final class FuseMount {
         int fd = Linux.open("/dev/fuse", Linux.O_RDWR | Linux.O_CLOEXEC);
         if (fd < 0) throw new IOException("cannot open /dev/fuse: " + Linux.describe(-fd)
                 + ". Is the fuse module loaded (modprobe fuse)?");
-        int r = MountCalls.mount(options.source(), point.toString(), TYPE, options.flags(),
+        int r = MountCalls.mount(options.source(), point.toString(), TYPE, options.bits(),
                 options.data(fd, Linux.effectiveUid(), Linux.effectiveGid()));
         if (r < 0) {
             Linux.close(fd);

@@ -175,5 +175,13 @@ final class FuseProtocol {
         return opcode == FORGET || opcode == BATCH_FORGET || opcode == INTERRUPT || opcode == NOTIFY_REPLY;
     }
 
+    /// Requests that make, take or move a name.
+    static boolean isOfNames(int opcode) {
+        return switch (opcode) {
+            case CREATE, MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME, RENAME2 -> true;
+            default -> false;
+        };
+    }
+
     private FuseProtocol() {}
 }

@@ -195,7 +195,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
         if (accessDue && error == null) return noteAccess();
         return switch (stage) {
             case ANSWER -> afterAnswer(thread);
-            case COMMIT -> ended(error);
+            case COMMIT -> afterCommit();
             case PLAN_READ -> afterReadPlan(thread);
             case PLAN_WRITE -> afterWritePlan(thread);
             case FINISH_WRITE -> afterFinish();
@@ -218,9 +218,22 @@ final class FuseRequest extends DataRequest implements KillPriv {
             if (opcode == FALLOCATE) progress += stepBytes;
             if (outcome == Outcome.AGAIN) return Next.SUBMIT;
             if (absent) return afterAbsent();
+            if (session.durability.wants(opcode, kind.hold() != Hold.READ)) return commitFirst();
         } else if (opcode == FALLOCATE && (progress > 0 || zeroed)) {
             return afterHalfAllocation();
         }
+        return ended(error);
+    }
+
+    // The answer is ready.
+    private Next commitFirst() {
+        leaveGate();
+        stage = Stage.COMMIT;
+        return Next.SUBMIT;
+    }
+
+    private Next afterCommit() {
+        if (error != null) takeBack();
         return ended(error);
     }
 
@@ -411,6 +424,11 @@ final class FuseRequest extends DataRequest implements KillPriv {
         if (!isGone(errno))
             log.error("the reply to {} of inode {} was refused by the kernel: {}", FuseProtocol.name(opcode), node,
                     Linux.describe(errno));
+        takeBack();
+    }
+
+    /// The kernel does not learn of the inodes in the reply.
+    private void takeBack() {
         if (given != 0 && session.known.forget(given, 1)) session.reclaimer.delete(given);
         for (int i = 0; i < givenByReaddir.size(); i++) {
             long ino = givenByReaddir.getLong(i);

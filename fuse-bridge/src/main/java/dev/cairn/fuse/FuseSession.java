@@ -61,6 +61,10 @@ public final class FuseSession {
             return new Settings(directory, mount, cache, to, cpuLatency, readers, ioThreads, fsid, rid);
         }
 
+        Settings mount(MountOptions to) {
+            return new Settings(directory, to, cache, transport, cpuLatency, readers, ioThreads, fsid, rid);
+        }
+
         public Settings cpuLatency(CpuLatency to) {
             return new Settings(directory, mount, cache, transport, to, readers, ioThreads, fsid, rid);
         }
@@ -83,6 +87,7 @@ public final class FuseSession {
     final CachePolicy cache;
     /// Reading moves access times, as with relatime.
     final AccessTimes accessTimes;
+    final Durability durability;
     final ReplyEncoder encoder;
     final KernelCache kernelCache;
     final KnownInodes known = new KnownInodes();
@@ -187,6 +192,7 @@ public final class FuseSession {
         this.negotiated = negotiated;
         cache = settings.cache();
         accessTimes = new AccessTimes(mount, settings.mount());
+        durability = Durability.of(settings.mount());
         encoder = new ReplyEncoder(cache);
         kernelCache = new KernelCache(mount.fd());
         metrics = new FuseMetrics(registry, mount.point().toString(), known, transport());

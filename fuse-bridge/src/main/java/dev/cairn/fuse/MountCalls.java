@@ -24,7 +24,8 @@ import java.time.Duration;
 /// returns minus errno. A class of its own because binding a call takes milliseconds, and a command that only asks a mount
 /// needs none of these.
 final class MountCalls {
-    static final long MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_NOATIME = 1024;
+    static final long MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_SYNCHRONOUS = 16, MS_DIRSYNC = 128,
+            MS_NOSYMFOLLOW = 256, MS_NOATIME = 1024, MS_NODIRATIME = 2048;
     static final int MNT_FORCE = 1, MNT_DETACH = 2;
 
     // Every handle takes the captured errno as its first argument; the linker puts it there.

@@ -1,57 +1,54 @@
 package dev.cairn.fuse;
 
+import java.util.Set;
+import java.util.stream.Collectors;
+
 /// What a mount(8) says about a mount of ours. `default_permissions` is not among them: the kernel always checks modes.
 ///
 /// @param source     what `df` and /proc/self/mounts show as the device, e.g. the data device's path: what fstab names,
 ///                   so that `mount -a` knows it again
 /// @param allowOther others than the mounting user may use it. Root's mounts always should; an ordinary user's need
 ///                   `user_allow_other` in /etc/fuse.conf
-/// @param noAtime    reading leaves access times alone
 /// @param acl        the kernel checks POSIX ACLs and lets them be set; otherwise only modes count and new ACLs are refused
 /// @param parallelDirectWrites several direct writes of one file at the same time, also by programs that wait for each: then
 ///                   opening a file is a message to the node
-public record MountOptions(String source, boolean allowOther, boolean readOnly, boolean noSuid, boolean noDev,
-        boolean noExec, boolean noAtime, boolean acl, boolean parallelDirectWrites) {
+public record MountOptions(String source, boolean allowOther, boolean readOnly, boolean acl, boolean parallelDirectWrites, Set<MountFlag> flags) {
+    public MountOptions {
+        flags = Set.copyOf(flags);
+    }
+
     /// For everybody when root mounts, as any disk file system; otherwise for the user alone.
     public static MountOptions of(String source) {
-        return new MountOptions(source, Linux.effectiveUid() == 0, false, false, false, false, false, true, false);
+        return new MountOptions(source, Linux.effectiveUid() == 0, false, true, false, Set.of());
     }
 
     public MountOptions readOnly(boolean to) {
-        return new MountOptions(source, allowOther, to, noSuid, noDev, noExec, noAtime, acl, parallelDirectWrites);
+        return new MountOptions(source, allowOther, to, acl, parallelDirectWrites, flags);
     }
 
     public MountOptions allowOther(boolean to) {
-        return new MountOptions(source, to, readOnly, noSuid, noDev, noExec, noAtime, acl, parallelDirectWrites);
-    }
-
-    public MountOptions noSuid(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, to, noDev, noExec, noAtime, acl, parallelDirectWrites);
-    }
-
-    public MountOptions noDev(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, to, noExec, noAtime, acl, parallelDirectWrites);
-    }
-
-    public MountOptions noExec(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, to, noAtime, acl, parallelDirectWrites);
-    }
-
-    public MountOptions noAtime(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, to, acl, parallelDirectWrites);
+        return new MountOptions(source, to, readOnly, acl, parallelDirectWrites, flags);
     }
 
     public MountOptions acl(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, noAtime, to, parallelDirectWrites);
+        return new MountOptions(source, allowOther, readOnly, to, parallelDirectWrites, flags);
     }
 
     public MountOptions parallelDirectWrites(boolean to) {
-        return new MountOptions(source, allowOther, readOnly, noSuid, noDev, noExec, noAtime, acl, to);
+        return new MountOptions(source, allowOther, readOnly, acl, to, flags);
     }
 
-    long flags() {
-        return (readOnly ? MountCalls.MS_RDONLY : 0) | (noSuid ? MountCalls.MS_NOSUID : 0) | (noDev ? MountCalls.MS_NODEV : 0)
-                | (noExec ? MountCalls.MS_NOEXEC : 0) | (noAtime ? MountCalls.MS_NOATIME : 0);
+    public MountOptions flags(Set<MountFlag> to) {
+        return new MountOptions(source, allowOther, readOnly, acl, parallelDirectWrites, to);
+    }
+
+    boolean has(MountFlag flag) {
+        return flags.contains(flag);
+    }
+
+    /// For mount(2).
+    long bits() {
+        return flags.stream().mapToLong(flag -> flag.bit).reduce(readOnly ? MountCalls.MS_RDONLY : 0, (a, b) -> a | b);
     }
 
     /// For mount(2); commas in the source would end it, so it is not part of this.
@@ -64,6 +61,7 @@ public record MountOptions(String source, boolean allowOther, boolean readOnly, 
     String fusermountOptions() {
         return "fsname=" + source.replace("\\", "\\\\").replace(",", "\\,") + ",subtype=" + FuseMount.SUBTYPE
                 + ",max_read=" + InitNegotiation.READ_BYTES_MAX + ",default_permissions" + (allowOther ? ",allow_other" : "") + (readOnly ? ",ro" : "")
-                + (noExec ? ",noexec" : "") + (noAtime ? ",noatime" : "");    // nosuid and nodev it adds by itself
+                // nosuid and nodev it adds by itself.
+                + flags.stream().filter(flag -> flag != MountFlag.NOSUID && flag != MountFlag.NODEV).sorted().map(flag -> "," + flag.text()).collect(Collectors.joining());
     }
 }

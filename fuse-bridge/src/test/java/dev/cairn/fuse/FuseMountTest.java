@@ -23,6 +23,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -37,6 +38,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
@@ -120,6 +122,75 @@ class FuseMountTest {
         try (var left = Files.list(at)) {
             assertThat(left).isEmpty();
         }
+    }
+
+    private interface Change {
+        void make() throws IOException;
+    }
+
+    private void isDurable(Change change) throws IOException {
+        int before = volume.commits.get();
+        change.make();
+        assertThat(volume.commits.get()).isGreaterThan(before);
+    }
+
+    private void restart(MountFlag flag) throws Exception {
+        var settings = session.settings;
+        session.stop(Duration.ofSeconds(20));
+        session = start(settings.mount(settings.mount().flags(Set.of(flag))));
+    }
+
+    private void changeNames() throws IOException {
+        Path file = at.resolve("file"), moved = at.resolve("moved"), link = at.resolve("link"), directory = at.resolve("directory");
+        isDurable(() -> Files.createFile(file));
+        isDurable(() -> Files.createDirectory(directory));
+        isDurable(() -> Files.createSymbolicLink(at.resolve("symlink"), moved));
+        isDurable(() -> Files.createLink(link, file));
+        isDurable(() -> Files.move(file, moved));
+        isDurable(() -> Files.delete(link));
+        isDurable(() -> Files.delete(directory));
+    }
+
+    @Test
+    void names_or_everything_is_durable_at_once_where_it_is_mounted_so() throws Exception {
+        Files.createFile(at.resolve("before"));
+        assertThat(volume.commits).hasValue(0);
+        restart(MountFlag.DIRSYNC);
+        changeNames();
+        var moved = at.resolve("moved");
+        int names = volume.commits.get();
+        Files.write(moved, random(10_000, 2));
+        Files.setPosixFilePermissions(moved, PosixFilePermissions.fromString("rw-------"));
+        assertThat(volume.commits).as("what changes no names").hasValue(names);
+        Files.delete(moved);
+        Files.delete(at.resolve("symlink"));
+
+        restart(MountFlag.SYNC);
+        changeNames();
+        isDurable(() -> Files.write(moved, random(10_000, 3)));
+        isDurable(() -> Files.setPosixFilePermissions(moved, PosixFilePermissions.fromString("r--------")));
+        isDurable(() -> Files.setLastModifiedTime(moved, java.nio.file.attribute.FileTime.fromMillis(77)));
+        isDurable(() -> Files.getFileAttributeView(moved, UserDefinedFileAttributeView.class).write("name", ByteBuffer.wrap(new byte[10])));
+        try (var channel = FileChannel.open(moved, StandardOpenOption.WRITE)) {
+            isDurable(() -> channel.truncate(5));
+            isDurable(() -> channel.write(ByteBuffer.wrap(new byte[3])));
+        }
+        names = volume.commits.get();
+        assertThat(moved).hasSize(5);
+        assertThat(Files.readAllBytes(moved)).hasSize(5);
+        assertThat(volume.commits).as("what changes nothing").hasValue(names);
+    }
+
+    @Test
+    void what_cannot_be_made_durable_at_once_fails() throws Exception {
+        restart(MountFlag.SYNC);
+        double known = registry.get("cairn_fuse_known_inodes").gauge().value();
+        volume.failCommits = true;
+        assertThatThrownBy(() -> Files.createFile(at.resolve("file"))).isInstanceOf(FileSystemException.class).hasMessageContaining("Input/output error");
+        volume.failCommits = false;
+        assertThat(registry.get("cairn_fuse_known_inodes").gauge().value()).as("what the kernel was not told of it cannot forget").isEqualTo(known);
+        isDurable(() -> Files.writeString(at.resolve("file"), "content"));
+        assertThat(at.resolve("file")).hasContent("content");
     }
 
     @Test

@@ -44,7 +44,7 @@ final class MemoryVolume implements Submitter, Tx, AutoCloseable {
     volatile int lacksEvery;
     /// Reads pretend to wait for the disk.
     volatile boolean slowReads;
-    volatile boolean failWrites, failReads, bug;
+    volatile boolean failWrites, failReads, failCommits, bug;
 
     private final Arena arena = Arena.ofShared();
     private final TreeMap<Key, byte[]> items = new TreeMap<>();
@@ -141,8 +141,9 @@ final class MemoryVolume implements Submitter, Tx, AutoCloseable {
             case Coordinator.Commit commit -> {
                 commits.incrementAndGet();
                 seq += 1000;
-                if (lacksEvery == 0) commit.done().accept(null);
-                else fetcher.schedule(() -> commit.done().accept(null), 1, TimeUnit.MILLISECONDS);
+                var errno = failCommits ? Errno.EIO : null;
+                if (lacksEvery == 0) commit.done().accept(errno);
+                else fetcher.schedule(() -> commit.done().accept(errno), 1, TimeUnit.MILLISECONDS);
             }
             default -> throw new IllegalArgumentException(command.toString());
         }

@@ -113,11 +113,8 @@ final class LocalMount {
     }
 
     private static MountOptions mountOptions(NodeConfig.Mount mount, String source) {
-        var flags = mount.flags();
         return MountOptions.of(source).readOnly(mount.readOnly()).allowOther(mount.allowOther()).acl(mount.acl())
-                .parallelDirectWrites(mount.parallelDirectWrites())
-                .noSuid(flags.contains(NodeConfig.MountFlag.NOSUID)).noDev(flags.contains(NodeConfig.MountFlag.NODEV))
-                .noExec(flags.contains(NodeConfig.MountFlag.NOEXEC)).noAtime(flags.contains(NodeConfig.MountFlag.NOATIME));
+                .parallelDirectWrites(mount.parallelDirectWrites()).flags(mount.flags());
     }
 
     /// @param who for the log

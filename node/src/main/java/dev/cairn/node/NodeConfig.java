@@ -7,6 +7,7 @@ import com.typesafe.config.ConfigObject;
 import com.typesafe.config.ConfigValue;
 import dev.cairn.filesystem.Preallocation;
 import dev.cairn.fuse.CpuLatency;
+import dev.cairn.fuse.MountFlag;
 import dev.cairn.fuse.Transport;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -40,26 +41,6 @@ public record NodeConfig(Path state, OptionalInt slot, Volume volume, List<Mount
             absolute(meta, "volume.meta");
             absolute(data, "volume.data");
             if (meta.equals(data)) throw new Invalid("volume.meta and volume.data are both " + meta + ": they have to be two devices");
-        }
-    }
-
-    /// Named as in mount(8).
-    public enum MountFlag {
-        /// set-user-id bits and file capabilities do not count.
-        NOSUID,
-        /// Device nodes are no devices.
-        NODEV,
-        /// Nothing can be executed.
-        NOEXEC,
-        /// Reading leaves access times alone.
-        NOATIME;
-
-        public String text() {
-            return name().toLowerCase(Locale.ROOT);
-        }
-
-        public static Optional<MountFlag> of(String text) {
-            return Arrays.stream(values()).filter(flag -> flag.text().equals(text)).findFirst();
         }
     }
 

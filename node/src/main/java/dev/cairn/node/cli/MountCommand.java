@@ -51,9 +51,12 @@ import picocli.CommandLine.Parameters;
             "                        threads may write one file directly (O_DIRECT) at the",
             "                        same time; costs a message at each open of any file.",
             "                        Asynchronous writes (libaio, io_uring) always may",
-            "  nosuid, nodev, noexec, noatime",
+            "  nosuid, nodev, noexec, nosymfollow, noatime, nodiratime",
             "                        as in mount(8), default: relatime; what else fstab",
-            "                        says to mount(8) is accepted", "",
+            "                        says to mount(8) is accepted, but for strictatime",
+            "  dirsync, sync         what changes names, or everything, is durable before it",
+            "                        returns; default: what is not synced may be lost for",
+            "                        a few seconds by a crash", "",
             "Where Cairn is installed (deploy/install), mount(8), umount(8) and fstab do the",
             "same: type fuse.cairn, DATA as the device, these options."})
 final class MountCommand extends Cairn.Subcommand {

@@ -2,6 +2,7 @@ package dev.cairn.node.cli;
 
 import dev.cairn.filesystem.Preallocation;
 import dev.cairn.fuse.CpuLatency;
+import dev.cairn.fuse.MountFlag;
 import dev.cairn.fuse.Transport;
 import dev.cairn.node.Bytes;
 import dev.cairn.node.NodeConfig;
@@ -23,16 +24,19 @@ import java.util.stream.Collectors;
 /// @param state empty: a directory named by the volume's fsid
 record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> state, NodeConfig.Http http, boolean readOnly,
                     boolean allowOther, boolean acl, boolean parallelDirectWrites, Transport transport, CpuLatency cpuLatency, Preallocation preallocation,
-                    Set<NodeConfig.MountFlag> flags, long cacheBytes, NodeConfig.LogLevel logLevel) {
+                    Set<MountFlag> flags, long cacheBytes, NodeConfig.LogLevel logLevel) {
     private static final Set<String> WITH_VALUE = Set.of("metadev_path", "quorum_slot_nr", "state", "http", "cache", "log", "transport", "cpu_latency",
             "data_prealloc_blocks", "data_prealloc_contig_only");
     private static final Set<String> PLAIN = Set.of("ro", "rw", "allow_other", "noallow_other", "acl", "noacl", "parallel_direct_writes",
-            "suid", "nosuid", "dev", "nodev", "exec", "noexec", "atime", "noatime", "relatime");
+            "suid", "nosuid", "dev", "nodev", "exec", "noexec", "symfollow", "nosymfollow", "atime", "noatime", "relatime", "diratime", "nodiratime",
+            "sync", "async", "dirsync");
     private static final List<List<String>> OPPOSITES = List.of(List.of("ro", "rw"), List.of("allow_other", "noallow_other"),
             List.of("acl", "noacl"), List.of("suid", "nosuid"), List.of("dev", "nodev"), List.of("exec", "noexec"),
-            List.of("atime", "noatime"), List.of("relatime", "noatime"));
-    /// What mount(8) and fstab say to themselves and pass on.
-    private static final Pattern FOR_MOUNT = Pattern.compile("defaults|_netdev|nofail|auto|noauto|(user|nouser|users|owner|group|comment)(=.*)?|[xX]-.*");
+            List.of("symfollow", "nosymfollow"), List.of("atime", "noatime"), List.of("relatime", "noatime"), List.of("diratime", "nodiratime"), List.of("sync", "async"));
+    /// What mount(8) and fstab say to themselves and pass on; and what changes nothing here: times are never only in memory
+    /// for longer than what they belong to (lazytime), and nobody is told a version (iversion).
+    private static final Pattern FOR_MOUNT = Pattern.compile("defaults|_netdev|nofail|auto|noauto|(user|nouser|users|owner|group|comment)(=.*)?|[xX]-.*"
+            + "|silent|loud|norelatime|nostrictatime|(no)?lazytime|(no)?iversion");
 
     /// Throws IllegalArgumentException that names the option and what is wrong with it.
     static MountOptions parse(List<String> texts, Environment environment) {
@@ -54,13 +58,15 @@ record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> 
                 given.containsKey("transport") ? Transport.of(given.get("transport")) : Transport.DEFAULT,
                 given.containsKey("cpu_latency") ? CpuLatency.of(given.get("cpu_latency")) : CpuLatency.AUTO,
                 preallocation(given.get("data_prealloc_blocks"), given.get("data_prealloc_contig_only")),
-                Arrays.stream(NodeConfig.MountFlag.values()).filter(flag -> given.containsKey(flag.text())).collect(Collectors.toUnmodifiableSet()),
+                Arrays.stream(MountFlag.values()).filter(flag -> given.containsKey(flag.text())).collect(Collectors.toUnmodifiableSet()),
                 cache(given.get("cache")),
                 log(given.get("log")));
     }
 
     private static void add(String option, Map<String, String> given) {
         if (option.isBlank() || FOR_MOUNT.matcher(option).matches()) return;
+        if (option.equals("strictatime"))
+            throw new IllegalArgumentException("option strictatime cannot be had: most reads are answered by the kernel's cache, which tells nobody; the default is relatime");
         int equals = option.indexOf('=');
         var name = equals < 0 ? option : option.substring(0, equals);
         if (WITH_VALUE.contains(name)) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cairn.fuse.CpuLatency;
+import dev.cairn.fuse.MountFlag;
 import dev.cairn.fuse.Transport;
 import dev.cairn.node.NodeConfig;
 import java.nio.file.Path;
@@ -46,8 +47,11 @@ class MountOptionsTest {
     @Test
     void what_fstab_says_to_mount_is_passed_over_and_flags_of_mount_count() {
         assertThat(parse("defaults,_netdev,nofail,noauto,user=me,x-systemd.automount,comment=a,rw,suid,relatime,metadev_path=/m").flags()).isEmpty();
-        assertThat(parse("nosuid,noatime,noexec,nodev,metadev_path=/m").flags()).containsExactlyInAnyOrder(NodeConfig.MountFlag.values());
+        assertThat(parse("async,diratime,norelatime,nostrictatime,lazytime,noiversion,silent,symfollow,metadev_path=/m").flags()).isEmpty();
+        assertThat(parse("nosuid,noatime,nodiratime,noexec,nosymfollow,nodev,dirsync,sync,metadev_path=/m").flags()).containsExactlyInAnyOrder(MountFlag.values());
         refused("metadev_path=/m,suid,nosuid", "contradict");
+        refused("metadev_path=/m,sync,async", "contradict");
+        refused("metadev_path=/m,strictatime", "tells nobody");
         refused("metadev_path=/m,noatime=1", "takes no value");
     }
 
