@@ -23,7 +23,7 @@ public final class FileSystem {
     public static final long FILE_BYTES_MAX = 1L << 62;
 
     // Linux' numbers, as they come from the kernel.
-    public static final int RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2;
+    public static final int RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2, RENAME_WHITEOUT = 4;
     public static final int XATTR_CREATE = 1, XATTR_REPLACE = 2;
     public static final int FALLOC_KEEP_SIZE = 1, FALLOC_PUNCH_HOLE = 2, FALLOC_ZERO_RANGE = 16;
     public static final int SEEK_DATA = 3, SEEK_HOLE = 4;
@@ -154,10 +154,12 @@ public final class FileSystem {
         return Namespace.rmdir(tx, dir, name, now);
     }
 
-    /// @param flags [#RENAME_NOREPLACE] or [#RENAME_EXCHANGE], otherwise EINVAL
+    /// @param flags  [#RENAME_EXCHANGE], or any of [#RENAME_NOREPLACE] and [#RENAME_WHITEOUT], which leaves a character device of
+    ///               number 0 and mode 0 in the old name's place: what overlayfs takes for "deleted"; otherwise EINVAL
+    /// @param caller whose the whiteout is
     /// @return the inode that was replaced, as [#unlink], or null
-    public Inode rename(Tx tx, long fromDir, byte[] fromName, long toDir, byte[] toName, int flags, Time now) {
-        return Namespace.rename(tx, fromDir, fromName, toDir, toName, flags, now);
+    public Inode rename(Tx tx, long fromDir, byte[] fromName, long toDir, byte[] toName, int flags, Caller caller, Time now) {
+        return Namespace.rename(tx, fromDir, fromName, toDir, toName, flags, caller, now);
     }
 
     /// Delivers entries in creation order, starting after the one whose cookie is `after` (0: from the start). What is renamed

@@ -171,8 +171,8 @@ final class Namespace {
         return inode;
     }
 
-    static Inode rename(Tx tx, long fromDirIno, byte[] fromName, long toDirIno, byte[] toName, int flags, Time now) {
-        if (flags != 0 && flags != FileSystem.RENAME_NOREPLACE && flags != FileSystem.RENAME_EXCHANGE)
+    static Inode rename(Tx tx, long fromDirIno, byte[] fromName, long toDirIno, byte[] toName, int flags, Caller caller, Time now) {
+        if (flags != FileSystem.RENAME_EXCHANGE && (flags & ~(FileSystem.RENAME_NOREPLACE | FileSystem.RENAME_WHITEOUT)) != 0)
             throw EINVAL.failure();
         boolean exchange = flags == FileSystem.RENAME_EXCHANGE;
         for (var name : new byte[][] {fromName, toName}) {
@@ -191,7 +191,7 @@ final class Namespace {
         if (from == null) throw ENOENT.failure();
         var to = Directories.find(tx, toDirIno, toName);
         if (toDir.nlink == 0 || exchange && to == null) throw ENOENT.failure();
-        if (flags == FileSystem.RENAME_NOREPLACE && to != null) throw EEXIST.failure();
+        if ((flags & FileSystem.RENAME_NOREPLACE) != 0 && to != null) throw EEXIST.failure();
         // Two names of one inode: POSIX wants nothing done.
         if (to != null && to.ino() == from.ino()) return null;
 
@@ -214,15 +214,16 @@ final class Namespace {
             exchange(tx, fromDir, from, moved, toDir, to, other, now);
             return null;
         }
+        var whiteout = (flags & FileSystem.RENAME_WHITEOUT) == 0 ? null : whiteout(tx, fromDir, caller, now);
         if (other != null) {
             if (moved.isDirectory() && !other.isDirectory()) throw ENOTDIR.failure();
             if (!moved.isDirectory() && other.isDirectory()) throw EISDIR.failure();
             if (other.entries != 0) throw ENOTEMPTY.failure();
             Directories.retarget(tx, toDir, to, from.ino(), moved.type());
-            Directories.remove(tx, fromDir, from);
+            leave(tx, fromDir, from, whiteout);
             if (other.isDirectory()) toDir.nlink--;
-        } else if (across) {
-            Directories.remove(tx, fromDir, from);
+        } else if (across || whiteout != null) {
+            leave(tx, fromDir, from, whiteout);
             Directories.add(tx, toDir, toName, Directories.newNumber(tx, toDirIno, toName), from.ino(), moved.type());
         } else {
             Directories.rename(tx, fromDir, from, toName);
@@ -236,6 +237,20 @@ final class Namespace {
         Inodes.store(tx, moved);
         if (other != null) Inodes.dropLink(tx, other, now);
         return other;
+    }
+
+    private static Inode whiteout(Tx tx, Inode dir, Caller caller, Time now) {
+        long ino = tx.allocateInode(false);
+        // Nobody else knows it: its turn among the locks does not matter.
+        tx.lockInode(ino, LockMode.WRITE);
+        var inode = Inodes.create(tx, dir, ino, Inode.S_IFCHR, caller, now);
+        Inodes.storeNew(tx, inode);
+        return inode;
+    }
+
+    private static void leave(Tx tx, Inode dir, Entry entry, Inode whiteout) {
+        if (whiteout == null) Directories.remove(tx, dir, entry);
+        else Directories.retarget(tx, dir, entry, whiteout.ino, whiteout.type());
     }
 
     private static void exchange(Tx tx, Inode fromDir, Entry from, Inode moved, Inode toDir, Entry to, Inode other, Time now) {

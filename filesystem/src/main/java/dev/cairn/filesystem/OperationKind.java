@@ -23,7 +23,7 @@ public enum OperationKind {
     PLAN_ZERO(Hold.MODIFY),
 
     FORMAT(Hold.ALLOCATE), CREATE(Hold.ALLOCATE), TMPFILE(Hold.ALLOCATE), MKNOD(Hold.ALLOCATE), MKDIR(Hold.ALLOCATE), SYMLINK(Hold.ALLOCATE),
-    LINK(Hold.ALLOCATE), SETXATTR(Hold.ALLOCATE), FALLOCATE(Hold.ALLOCATE),
+    LINK(Hold.ALLOCATE), RENAME_WHITEOUT(Hold.ALLOCATE), SETXATTR(Hold.ALLOCATE), FALLOCATE(Hold.ALLOCATE),
     /// What a file has already is overwritten as long as anybody likes, also where the kernel has kept the pages of a mapping.
     PLAN_WRITE(Hold.MAY_ALLOCATE);
 
@@ -35,6 +35,11 @@ public enum OperationKind {
 
     public Hold hold() {
         return hold;
+    }
+
+    /// What leaves a new inode behind needs room.
+    public static OperationKind ofRename(int flags) {
+        return (flags & FileSystem.RENAME_WHITEOUT) != 0 ? RENAME_WHITEOUT : RENAME;
     }
 
     /// PUNCH for the fallocate modes that free blocks and never allocate.

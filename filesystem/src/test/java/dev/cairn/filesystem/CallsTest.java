@@ -53,7 +53,7 @@ class CallsTest {
         assertEquals(Errno.EEXIST, errno(tx -> fs.mkdir(tx, 1, n("."), 0, Caller.ROOT, Time.ZERO)));
         assertEquals(Errno.EINVAL, errno(tx -> fs.rmdir(tx, 1, n("."), Time.ZERO)));
         assertEquals(Errno.ENOTEMPTY, errno(tx -> fs.rmdir(tx, 1, n(".."), Time.ZERO)));
-        assertEquals(Errno.EBUSY, errno(tx -> fs.rename(tx, 1, n(".."), 1, n("x"), 0, Time.ZERO)));
+        assertEquals(Errno.EBUSY, errno(tx -> fs.rename(tx, 1, n(".."), 1, n("x"), 0, Caller.ROOT, Time.ZERO)));
         var longest = new byte[255];
         Arrays.fill(longest, (byte) 'x');
         volume.doing(tx -> fs.create(tx, 1, longest, 0, Caller.ROOT, volume.now()));
@@ -195,7 +195,7 @@ class CallsTest {
         assertEquals(volume.seq, volume.inode(file).metaSeq);
         assertThat(volume.inode(file).dataSeq).isLessThan(volume.seq);
         assertEquals(1, volume.inode(file).dataVersion);
-        volume.doing(tx -> fs.rename(tx, 1, n("f"), 1, n("g"), 0, volume.now()));
+        volume.doing(tx -> fs.rename(tx, 1, n("f"), 1, n("g"), 0, Caller.ROOT, volume.now()));
         assertThat(volume.inode(file).dataSeq).isLessThan(volume.seq);
         Checker.check(volume);
     }
@@ -228,7 +228,7 @@ class CallsTest {
         volume.doing(tx -> fs.readdir(tx, 1, 0, false, 100, sink));
         assertEquals(java.util.List.of(".", "..", "f0", "f1"), seen);
         volume.doing(tx -> fs.unlink(tx, 1, n("f1"), volume.now()));
-        volume.doing(tx -> fs.rename(tx, 1, n("f2"), 1, n("moved"), 0, volume.now()));
+        volume.doing(tx -> fs.rename(tx, 1, n("f2"), 1, n("moved"), 0, Caller.ROOT, volume.now()));
         file(1, "f1");
         seen.clear();
         volume.doing(tx -> fs.readdir(tx, 1, cookies.get(3), false, 100, sink));
@@ -270,12 +270,13 @@ class CallsTest {
     @Test
     void a_directory_does_not_move_below_itself_and_takes_the_way_up_along() {
         long a = dir(1, "a"), b = dir(a, "b"), c = dir(b, "c");
-        assertEquals(Errno.EINVAL, errno(tx -> fs.rename(tx, 1, n("a"), c, n("x"), 0, Time.ZERO)));
-        assertEquals(Errno.EINVAL, errno(tx -> fs.rename(tx, 1, n("a"), a, n("x"), 0, Time.ZERO)));
-        assertEquals(Errno.ENOTEMPTY, errno(tx -> fs.rename(tx, b, n("c"), 1, n("a"), 0, Time.ZERO)));
-        assertEquals(Errno.EINVAL, errno(tx -> fs.rename(tx, b, n("c"), 1, n("a"), FileSystem.RENAME_EXCHANGE, Time.ZERO)));
-        assertEquals(Errno.EINVAL, errno(tx -> fs.rename(tx, 1, n("a"), 1, n("x"), 4, Time.ZERO)));
-        volume.doing(tx -> fs.rename(tx, b, n("c"), 1, n("c"), 0, volume.now()));
+        assertEquals(Errno.EINVAL, errno(tx -> fs.rename(tx, 1, n("a"), c, n("x"), 0, Caller.ROOT, Time.ZERO)));
+        assertEquals(Errno.EINVAL, errno(tx -> fs.rename(tx, 1, n("a"), a, n("x"), 0, Caller.ROOT, Time.ZERO)));
+        assertEquals(Errno.ENOTEMPTY, errno(tx -> fs.rename(tx, b, n("c"), 1, n("a"), 0, Caller.ROOT, Time.ZERO)));
+        assertEquals(Errno.EINVAL, errno(tx -> fs.rename(tx, b, n("c"), 1, n("a"), FileSystem.RENAME_EXCHANGE, Caller.ROOT, Time.ZERO)));
+        assertEquals(Errno.EINVAL, errno(tx -> fs.rename(tx, 1, n("a"), 1, n("x"), 8, Caller.ROOT, Time.ZERO)));
+        assertEquals(Errno.EINVAL, errno(tx -> fs.rename(tx, b, n("c"), 1, n("a"), FileSystem.RENAME_EXCHANGE | FileSystem.RENAME_WHITEOUT, Caller.ROOT, Time.ZERO)));
+        volume.doing(tx -> fs.rename(tx, b, n("c"), 1, n("c"), 0, Caller.ROOT, volume.now()));
         assertEquals(1, volume.calling(tx -> fs.lookup(tx, c, n(".."))).ino);
         assertEquals(4, volume.inode(1).nlink);
         assertEquals(2, volume.inode(b).nlink);
@@ -287,11 +288,11 @@ class CallsTest {
         long old = file(1, "old"), fresh = file(1, "new");
         volume.write(old, 0, n("still read"));
         volume.doing(tx -> fs.link(tx, fresh, 1, n("new2"), volume.now()));
-        assertNull(volume.calling(tx -> fs.rename(tx, 1, n("new"), 1, n("new2"), 0, volume.now())));
+        assertNull(volume.calling(tx -> fs.rename(tx, 1, n("new"), 1, n("new2"), 0, Caller.ROOT, volume.now())));
         assertEquals(2, volume.inode(fresh).nlink);
         assertEquals(Errno.EEXIST,
-                errno(tx -> fs.rename(tx, 1, n("new"), 1, n("old"), FileSystem.RENAME_NOREPLACE, Time.ZERO)));
-        var replaced = volume.calling(tx -> fs.rename(tx, 1, n("new"), 1, n("old"), 0, volume.now()));
+                errno(tx -> fs.rename(tx, 1, n("new"), 1, n("old"), FileSystem.RENAME_NOREPLACE, Caller.ROOT, Time.ZERO)));
+        var replaced = volume.calling(tx -> fs.rename(tx, 1, n("new"), 1, n("old"), 0, Caller.ROOT, volume.now()));
         assertEquals(old, replaced.ino);
         assertEquals(0, replaced.nlink);
         assertEquals("still read", new String(volume.read(old, 0, 100)));
@@ -417,7 +418,7 @@ class CallsTest {
     void only_what_adds_items_can_be_refused_for_space() {
         for (var kind : OperationKind.values()) {
             boolean allocates = switch (kind) {
-                case FORMAT, CREATE, TMPFILE, MKNOD, MKDIR, SYMLINK, LINK, SETXATTR, FALLOCATE -> true;
+                case FORMAT, CREATE, TMPFILE, MKNOD, MKDIR, SYMLINK, LINK, RENAME_WHITEOUT, SETXATTR, FALLOCATE -> true;
                 default -> false;
             };
             assertEquals(allocates, kind.hold() == Hold.ALLOCATE, kind.name());

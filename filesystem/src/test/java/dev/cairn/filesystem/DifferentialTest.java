@@ -207,13 +207,13 @@ class DifferentialTest {
         var from = directory();
         var to = random.nextBoolean() ? from : directory();
         String fromName = name(), toName = name();
-        int flags = random.nextInt(5) == 0 ? 1 + random.nextInt(2) : 0;
-        boolean exchange = flags == FileSystem.RENAME_EXCHANGE;
+        int flags = random.nextInt(4) == 0 ? new int[] {1, 2, 4, 5}[random.nextInt(4)] : 0;
+        boolean exchange = flags == FileSystem.RENAME_EXCHANGE, whiteout = (flags & FileSystem.RENAME_WHITEOUT) != 0;
         var moved = from.names.get(fromName);
         var other = to.names.get(toName);
         Errno expected = null;
         if (moved == null || to != root && to.links == 0 || exchange && other == null) expected = Errno.ENOENT;
-        else if (flags == FileSystem.RENAME_NOREPLACE && other != null) expected = Errno.EEXIST;
+        else if ((flags & FileSystem.RENAME_NOREPLACE) != 0 && other != null) expected = Errno.EEXIST;
         else if (moved != other) {
             if (from != to && moved.directory() && within(to, moved)) expected = Errno.EINVAL;
             else if (from != to && exchange && other.directory() && within(from, other)) expected = Errno.EINVAL;
@@ -224,10 +224,10 @@ class DifferentialTest {
             }
         }
         same(expected, () -> volume.calling(tx -> fs.rename(tx, from.ino, bytes(fromName), to.ino, bytes(toName), flags,
-                volume.now())));
+                Caller.ROOT, volume.now())));
         if (expected != null || moved == other) return;
         // A name that is there keeps its place whatever it comes to name, and so does an entry whatever it comes to be named.
-        if (from == to && other == null) {
+        if (from == to && other == null && !whiteout) {
             renameInPlace(from, fromName, toName);
             return;
         }
@@ -238,8 +238,20 @@ class DifferentialTest {
             other.parent = from;
             return;
         }
-        from.names.remove(fromName);
+        if (whiteout) leaveWhiteout(from, fromName);
+        else from.names.remove(fromName);
         if (other != null) dropped(other);
+    }
+
+    private void leaveWhiteout(Node dir, String name) {
+        var inode = volume.calling(tx -> fs.lookup(tx, dir.ino, bytes(name)));
+        assertEquals(Inode.S_IFCHR, inode.mode);
+        assertEquals(0, inode.rdev);
+        var node = new Node(inode.ino, Inode.S_IFCHR);
+        node.links = 1;
+        node.parent = dir;
+        dir.names.put(name, node);
+        all.add(node);
     }
 
     private static void renameInPlace(Node dir, String fromName, String toName) {
@@ -421,6 +433,7 @@ class DifferentialTest {
                     if (expected != null) assertEquals(expected.ino, found.ino);
                 }
             }
+            case Inode.S_IFCHR -> assertEquals(node.links, inode.nlink);
             default -> assertEquals(node.target,
                     new String(volume.calling(tx -> fs.readlink(tx, node.ino)), StandardCharsets.UTF_8));
         }

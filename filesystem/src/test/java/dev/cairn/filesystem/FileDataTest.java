@@ -373,9 +373,9 @@ class FileDataTest {
         file("other");
         volume.metadataLow = volume.metadataScarce = true;
         assertEquals(Errno.ENOSPC, assertThrows(Errno.Failure.class, () -> volume.doing(tx ->
-                fs.rename(tx, 1, CallsTest.n("f"), 1, CallsTest.n("longer"), 0, volume.now()))).errno());
-        volume.doing(tx -> fs.rename(tx, 1, CallsTest.n("f"), 1, CallsTest.n("g"), 0, volume.now()));
-        volume.doing(tx -> fs.rename(tx, 1, CallsTest.n("g"), 1, CallsTest.n("other"), 0, volume.now()));
+                fs.rename(tx, 1, CallsTest.n("f"), 1, CallsTest.n("longer"), 0, Caller.ROOT, volume.now()))).errno());
+        volume.doing(tx -> fs.rename(tx, 1, CallsTest.n("f"), 1, CallsTest.n("g"), 0, Caller.ROOT, volume.now()));
+        volume.doing(tx -> fs.rename(tx, 1, CallsTest.n("g"), 1, CallsTest.n("other"), 0, Caller.ROOT, volume.now()));
         Checker.check(volume);
     }
 }

@@ -44,7 +44,8 @@ final class RequestDecoder {
             case MKDIR -> OperationKind.MKDIR;
             case UNLINK -> OperationKind.UNLINK;
             case RMDIR -> OperationKind.RMDIR;
-            case RENAME, RENAME2 -> OperationKind.RENAME;
+            case RENAME -> OperationKind.RENAME;
+            case RENAME2 -> OperationKind.ofRename(request.has(RENAME2_BYTES) ? request.argU32(RENAME2_FLAGS) : 0);
             case LINK -> OperationKind.LINK;
             case CREATE -> OperationKind.CREATE;
             case TMPFILE -> OperationKind.TMPFILE;
@@ -105,10 +106,10 @@ final class RequestDecoder {
             }
             case UNLINK -> lost(r, fs.unlink(tx, r.node, r.name(0), r.now));
             case RMDIR -> lost(r, fs.rmdir(tx, r.node, r.name(0), r.now));
-            case RENAME -> rename(r, fs, tx, RENAME_BYTES, 0);
+            case RENAME -> rename(r, fs, tx, RENAME_BYTES, 0, false);
             case RENAME2 -> {
                 r.need(RENAME2_BYTES);
-                rename(r, fs, tx, RENAME2_BYTES, r.argU32(RENAME2_FLAGS));
+                rename(r, fs, tx, RENAME2_BYTES, r.argU32(RENAME2_FLAGS), session.negotiated().has(POSIX_ACL));
             }
             case STATFS -> r.bodyBytes = ReplyEncoder.statfs(r.out, r.bodyAt(), fs.statfs(tx));
             case SETXATTR -> setxattr(r, session, tx);
@@ -207,12 +208,12 @@ final class RequestDecoder {
         return new Time(r.argU64(at), nsec);
     }
 
-    private static void rename(FuseRequest r, FileSystem fs, Tx tx, int namesAt, int flags) {
+    private static void rename(FuseRequest r, FileSystem fs, Tx tx, int namesAt, int flags, boolean acls) {
         r.need(namesAt);
         var from = r.name(namesAt);
         var to = r.name(namesAt + from.length + 1);
         long toDir = r.argU64(RENAME_NEW_DIR);
-        var replaced = fs.rename(tx, r.node, from, toDir, to, flags, r.now);
+        var replaced = fs.rename(tx, r.node, from, toDir, to, flags, new Caller(r.uid, r.gid, 0, acls), r.now);
         if (replaced != null) lost(r, replaced);
         if (toDir == r.node) return;
         r.moved = directoryNumber(fs.lookup(tx, toDir, to));

@@ -270,7 +270,7 @@ final class SimulatedVolume implements AutoCloseable {
 
     void rename(long dir, String from, String to) {
         var replaced = run(Operation.Hold.MODIFY,
-                tx -> files.rename(tx, dir, from.getBytes(), dir, to.getBytes(), 0, now()));
+                tx -> files.rename(tx, dir, from.getBytes(), dir, to.getBytes(), 0, Caller.ROOT, now()));
         if (replaced != null && replaced.nlink == 0) deleteOrphan(replaced.ino);
     }
 

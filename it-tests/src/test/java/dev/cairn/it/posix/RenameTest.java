@@ -48,6 +48,37 @@ class RenameTest extends PosixTest {
         assertThat(names(at("f"))).containsExactly("sub");
     }
 
+    /// What overlayfs does in its upper directory.
+    @Test
+    void a_whiteout_takes_the_old_name() {
+        var before = root.stat(file("f", 0600, "content"));
+        file("g", 0600, "replaced");
+        directory(root, "d", 0700);
+        ok(root.renameat2(at("f"), at("g"), RENAME_WHITEOUT));
+        assertThat(content(at("g"))).isEqualTo("content");
+        assertThat(root.stat(at("g")).sameInode(before)).isTrue();
+        isWhiteout("f");
+        ok(root.renameat2(at("g"), at("d/h"), RENAME_WHITEOUT | RENAME_NOREPLACE));
+        assertThat(content(at("d/h"))).isEqualTo("content");
+        isWhiteout("g");
+        refused(EEXIST, root.renameat2(at("d"), at("g"), RENAME_WHITEOUT | RENAME_NOREPLACE));
+        ok(root.renameat2(at("d"), at("e"), RENAME_WHITEOUT));
+        assertThat(names(at("e"))).containsExactly("h");
+        isWhiteout("d");
+        assertThat(root.stat(dir).nlink()).isEqualTo(2 + 1);
+        ok(root.unlink(at("f")));
+        ok(root.rename(at("g"), at("d")));
+        assertThat(names(dir)).containsExactlyInAnyOrder("d", "e");
+    }
+
+    private void isWhiteout(String name) {
+        var stat = root.lstat(at(name));
+        assertThat(stat.mode()).isEqualTo(0020000);
+        assertThat(stat.rdevMajor()).isZero();
+        assertThat(stat.rdevMinor()).isZero();
+        assertThat(stat.nlink()).isEqualTo(1);
+    }
+
     @Test
     void what_has_the_new_name_is_replaced() {
         file("f", 0600, "new");
