@@ -1,6 +1,7 @@
 package dev.cairn.fuse;
 
 import static dev.cairn.fuse.FuseProtocol.ENTRY_BYTES;
+import static dev.cairn.fuse.FuseProtocol.O_DSYNC;
 import static dev.cairn.fuse.FuseProtocol.READDIR;
 import static dev.cairn.fuse.FuseProtocol.READDIRPLUS;
 import static dev.cairn.fuse.RehearsedCalls.BLOCK;
@@ -21,7 +22,7 @@ import java.util.concurrent.TimeoutException;
 public final class Rehearsal implements AutoCloseable {
     private static final int CLIENTS = 2, IO_THREADS = 4;
     /// Of a day: as much as lasts a third of a second once all is compiled, without fsyncs.
-    private static final int FILES = 200, LISTED = 8, CHUNK = 128 << 10, CHUNKS = 32, RANDOM = 200, RARE = 2;
+    private static final int FILES = 200, LISTED = 8, CHUNK = 128 << 10, CHUNKS = 32, RANDOM = 200, DIRECT = 40, RARE = 2;
     private static final long ENDED_WITHIN_SECONDS = 60;
     private static final Duration ANSWERED_WITHIN = Duration.ofSeconds(30);
 
@@ -162,6 +163,7 @@ public final class Rehearsal implements AutoCloseable {
         // In no order, and the same in every round.
         for (int i = 0; i < RANDOM; i++) calls.write(0, i * 7919L % (CHUNKS * CHUNK / BLOCK) * BLOCK, BLOCK);
         for (int i = 0; i < RANDOM; i++) calls.read(0, i * 7919L % (CHUNKS * CHUNK / BLOCK) * BLOCK, BLOCK);
+        for (int i = 0; i < DIRECT; i++) calls.direct(0, i * 7919L % (CHUNKS * CHUNK / BLOCK) * BLOCK, BLOCK, i % 8 == 0 ? O_DSYNC : 0);
         calls.unlink("file", 0);
     }
 

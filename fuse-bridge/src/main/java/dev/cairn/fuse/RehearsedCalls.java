@@ -117,6 +117,14 @@ final class RehearsedCalls {
         ok(READ, client -> client.ask(nodes[client.number][i], IO_BYTES).u64(IO_OFFSET, offset).u32(IO_SIZE, bytes));
     }
 
+    /// Past the kernel's cache.
+    void direct(int i, long offset, int bytes, int openFlags) throws IOException {
+        ok(WRITE, client -> client.ask(nodes[client.number][i], IO_BYTES).u64(IO_OFFSET, offset).u32(IO_SIZE, bytes)
+                .u32(IO_FLAGS, IO_LOCK_OWNER).u32(IO_OPEN_FLAGS, openFlags).payload(bytes));
+        ok(READ, client -> client.ask(nodes[client.number][i], IO_BYTES).u64(IO_OFFSET, offset).u32(IO_SIZE, bytes)
+                .u32(IO_FLAGS, IO_LOCK_OWNER).u32(IO_OPEN_FLAGS, openFlags));
+    }
+
     void rename(String from, int i, String to, int j) throws IOException {
         lookup(name(to, j));
         ok(RENAME, client -> client.ask(directories[client.number], RENAME_BYTES).u64(RENAME_NEW_DIR, directories[client.number])

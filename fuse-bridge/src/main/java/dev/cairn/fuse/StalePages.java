@@ -21,6 +21,7 @@ final class StalePages {
     private static final Duration WAIT_MAX = Duration.ofMillis(100);
 
     private final Dropper dropper;
+    private final Duration waitMax;
     private final ExecutorService thread = Executors.newSingleThreadExecutor(task -> Thread.ofPlatform().daemon().name("cairn-fuse-teller").unstarted(task));
     // All guarded by this.
     private boolean oneWaits, dropping, stopped;
@@ -43,7 +44,13 @@ final class StalePages {
     }
 
     StalePages(Dropper dropper) {
+        this(dropper, WAIT_MAX);
+    }
+
+    /// @param waitMax how long one request may wait
+    StalePages(Dropper dropper, Duration waitMax) {
         this.dropper = dropper;
+        this.waitMax = waitMax;
     }
 
     /// Whether the caller may be the one that is answered after its pages are dropped; then it calls [#dropAndThen].
@@ -56,7 +63,7 @@ final class StalePages {
     /// @param then called once, on any thread: when the pages are dropped, or that takes too long
     void dropAndThen(long ino, long from, long bytes, Runnable then) {
         var dropped = new CompletableFuture<Void>();
-        dropped.completeOnTimeout(null, WAIT_MAX.toMillis(), TimeUnit.MILLISECONDS).thenRun(() -> {
+        dropped.completeOnTimeout(null, waitMax.toMillis(), TimeUnit.MILLISECONDS).thenRun(() -> {
             synchronized (this) {
                 oneWaits = false;
             }

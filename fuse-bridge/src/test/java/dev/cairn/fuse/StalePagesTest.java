@@ -16,11 +16,13 @@ class StalePagesTest {
     private final List<String> dropped = new CopyOnWriteArrayList<>();
     /// How many drops the kernel answers.
     private final Semaphore answers = new Semaphore(0);
-    private final StalePages pages = new StalePages((ino, from, bytes) -> {
+    private StalePages pages = new StalePages(this::drop);
+
+    private void drop(long ino, long from, long bytes) {
         answers.acquireUninterruptibly();
         if (ino == 13) throw new IllegalStateException("unlucky");
         dropped.add(ino + ": " + from + "+" + bytes);
-    });
+    }
 
     @AfterEach
     void end() throws Exception {
@@ -43,10 +45,20 @@ class StalePagesTest {
     }
 
     @Test
-    void it_does_not_wait_for_ever_and_nobody_else_does_at_all() throws Exception {
+    void while_one_waits_no_other_may() throws Exception {
+        pages.stop(Duration.ofSeconds(10));
+        pages = new StalePages(this::drop, Duration.ofMinutes(10));
+        var done = waiting(7);
+        assertThat(pages.mayWait()).isFalse();
+        answers.release();
+        assertThat(done.await(10, TimeUnit.SECONDS)).isTrue();
+        assertThat(pages.mayWait()).isTrue();
+    }
+
+    @Test
+    void it_does_not_wait_for_ever_and_all_is_dropped_in_the_end() throws Exception {
         pages.dropLater(1, 100, 10);
         var done = waiting(7);
-        assertThat(pages.mayWait()).as("another one meanwhile").isFalse();
         assertThat(done.await(10, TimeUnit.SECONDS)).as("while the kernel does not answer").isTrue();
         for (int i = 0; i < 100; i++) pages.dropLater(2, 1000 - i, 10);
         answers.release(1000);
