@@ -7,8 +7,11 @@ import java.io.ObjectOutputStream;
 import java.io.Serializable;
 import java.io.UncheckedIOException;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 
 /// Another process that plays calls, one at a time, on worlds that both know: it has its own descriptors and locks.
 /// [#main] is the process itself: it reads orders from its standard input and answers each with a text.
@@ -16,6 +19,10 @@ final class OtherProcess implements AutoCloseable {
     private sealed interface Order extends Serializable {}
 
     private record Begin(int world, String top) implements Order {}
+
+    private record BeginBeside(int world, String directory, int process) implements Order {}
+
+    private record PlayAll(int world, List<RandomCall> calls) implements Order {}
 
     private record Play(int world, RandomCall call) implements Order {}
 
@@ -40,6 +47,17 @@ final class OtherProcess implements AutoCloseable {
 
     void begin(int world, String top) {
         ask(new Begin(world, top));
+    }
+
+    /// As one of several that work in a directory at the same time.
+    void beginBeside(int world, String directory, int process) {
+        ask(new BeginBeside(world, directory, process));
+    }
+
+    /// One after another, while others do something else. Until it is complete nothing else may be asked.
+    CompletableFuture<List<String>> playing(int world, List<RandomCall> calls) {
+        // Not on the common pool: it has one thread where there are two CPUs, and those who wait there do so in a row.
+        return CompletableFuture.supplyAsync(() -> List.of(ask(new PlayAll(world, calls)).split("\0", -1)), task -> Thread.ofPlatform().start(task));
     }
 
     String play(int world, RandomCall call) {
@@ -89,6 +107,11 @@ final class OtherProcess implements AutoCloseable {
                     worlds.put(world, World.joined(top));
                     yield "";
                 }
+                case BeginBeside(var world, var directory, var process) -> {
+                    worlds.put(world, World.beside(directory, process));
+                    yield "";
+                }
+                case PlayAll(var world, var calls) -> calls.stream().map(call -> call.on(worlds.get(world))).collect(Collectors.joining("\0"));
                 case Play(var world, var call) -> call.on(worlds.get(world));
                 case End(var world) -> {
                     worlds.remove(world).closeFiles();

@@ -14,6 +14,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -224,6 +225,15 @@ final class Posix {
     /// Has the kernel forget every name and page of a mount that is not in use: what is asked next, the file system answers.
     long forgetCached(String mountPoint) {
         return onPath(mountPoint, at -> call(Call.MOUNT, 0, at, 0, Linux.MS_REMOUNT, 0));
+    }
+
+    /// The clock by which the kernel's own file systems stamp: it goes in steps of some milliseconds.
+    static Instant coarseTime() {
+        try (var arena = Arena.ofConfined()) {
+            var time = arena.allocate(16, 8);
+            must(raw(Call.CLOCK_GETTIME, Linux.CLOCK_REALTIME_COARSE, time.address()));
+            return Instant.ofEpochSecond(time.get(ValueLayout.JAVA_LONG, 0), time.get(ValueLayout.JAVA_LONG, 8));
+        }
     }
 
     /// Free blocks for anybody, in bytes.

@@ -9,6 +9,8 @@ import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -25,15 +27,9 @@ class ProcessTest extends PosixTest {
         try {
             for (int i = 0; i < processes; i++) all.add(new OtherProcess());
             for (var one : all) one.begin(0, dir);
-            var ended = new ArrayList<CompletableFuture<Void>>();
-            for (int i = 0; i < processes; i++) {
-                var one = all.get(i);
-                long seed = i;
-                ended.add(CompletableFuture.runAsync(() -> {
-                    for (int n = 0; n < each; n++) one.play(0, new RandomCall.Append(0, "log", length, seed));
-                }));
-            }
-            for (var one : ended) one.get();
+            var playing = new ArrayList<CompletableFuture<List<String>>>();
+            for (int i = 0; i < processes; i++) playing.add(all.get(i).playing(0, Collections.nCopies(each, new RandomCall.Append(0, "log", length, i))));
+            for (var one : playing) one.get();
         } finally {
             all.forEach(OtherProcess::close);
         }
@@ -41,7 +37,7 @@ class ProcessTest extends PosixTest {
         assertThat(content).hasSize(processes * each * length);
         var counts = new TreeMap<String, Integer>();
         for (int at = 0; at < content.length; at += length)
-            counts.merge(World.digest(java.util.Arrays.copyOfRange(content, at, at + length)), 1, Integer::sum);
+            counts.merge(World.digest(Arrays.copyOfRange(content, at, at + length)), 1, Integer::sum);
         assertThat(counts.values()).as("whole records of each process").containsExactly(each, each, each);
     }
 

@@ -5,10 +5,10 @@ import static dev.cairn.it.posix.World.digest;
 
 import java.io.Serializable;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
-import java.util.List;
+import java.time.Instant;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
+import java.util.function.LongSupplier;
 
 /// One call of a random sequence. It names everything that it touches, so that any part of a sequence can be played
 /// alone; what it answers is the same text on every correct file system.
@@ -28,20 +28,43 @@ sealed interface RandomCall extends Serializable {
         }
     }
 
+    /// Which times have moved since the last such look of the same process.
+    record Moved() implements RandomCall {
+        public String on(World w) {
+            return w.moved();
+        }
+    }
+
     record Append(int by, String name, int length, long seed) implements RandomCall {
         public String on(World w) {
             long fd = w.user(by).open(w.path(name), O_WRONLY | O_APPEND | O_NONBLOCK, 0);
             if (fd < 0) return answer(fd);
             var written = answer(w.user(by).write((int) fd, bytes(length, seed)));
             // The kernel keeps a FIFO's bytes to itself and does not tell FUSE of the time.
-            if (Posix.SELF.fstat((int) fd).type() == S_IFIFO) Posix.SELF.utimens("/proc/self/fd/" + fd, 1, 0, 77, 0, 0);
+            if (Posix.SELF.fstat((int) fd).type() == S_IFIFO) settle("/proc/self/fd/" + fd, 0);
             Posix.SELF.close((int) fd);
             return written + "; " + w.look(name);
         }
     }
 
-    /// Where holes and data are is the file system's affair. But it must tell them all, in order, and what it calls a hole
-    /// must be one.
+    /// To a file that all processes share; how long it is then depends on the others.
+    record AppendShared(int process, int number) implements RandomCall {
+        public String on(World w) {
+            long fd = Posix.SELF.open(w.shared(), O_WRONLY | O_APPEND, 0);
+            if (fd < 0) return answer(fd);
+            var written = answer(Posix.SELF.write((int) fd, PosixTest.bytes(text())));
+            Posix.SELF.close((int) fd);
+            return written;
+        }
+
+        String text() {
+            return process + "-" + number + " " + "x".repeat(number * 131 % 6000) + "\n";
+        }
+    }
+
+    /// Where holes and data are is the file system's affair. But it must tell them all, in order, what it calls a hole
+    /// must be one, and data must have blocks. How many more there are is not told: ext4 counts what is allocated and not
+    /// written, where its extents are, and a block of attributes; [AllocateTest] and [LengthTest] count Cairn's.
     record Holes(int slot, long from) implements RandomCall {
         public String on(World w) {
             int fd = w.slot(slot);
@@ -52,13 +75,15 @@ sealed interface RandomCall extends Serializable {
             try {
                 if (from >= stat.size()) return answer(Posix.SELF.lseek((int) reader, from, SEEK_DATA))
                         + " " + answer(Posix.SELF.lseek((int) reader, from, SEEK_HOLE));
-                return holes((int) reader, stat.size());
+                return holes((int) reader, from);
             } finally {
                 Posix.SELF.close((int) reader);
             }
         }
 
-        private String holes(int fd, long size) {
+        static String holes(int fd, long from) {
+            var stat = Posix.SELF.fstat(fd);
+            long size = stat.size(), bytes = 0;
             for (long at = from; at < size; ) {
                 long data = Posix.SELF.lseek(fd, at, SEEK_DATA);
                 if (data < 0 && data != -ENXIO || data >= 0 && (data < at || data >= size)) return "data at " + answer(data) + " from " + at;
@@ -66,9 +91,10 @@ sealed interface RandomCall extends Serializable {
                 if (data < 0) break;
                 long hole = Posix.SELF.lseek(fd, data, SEEK_HOLE);
                 if (hole <= data || hole > size) return "a hole at " + answer(hole) + " behind " + data;
+                bytes += hole - data;
                 at = hole;
             }
-            return "consistent";
+            return stat.blocks() * 512 < bytes ? "%d bytes of data in %d blocks".formatted(bytes, stat.blocks()) : "consistent";
         }
     }
 
@@ -110,7 +136,8 @@ sealed interface RandomCall extends Serializable {
 
     record Open(int by, int slot, String name, int flags, int mode) implements RandomCall {
         public String on(World w) {
-            return w.put(slot, w.user(by).open(w.path(name), flags | O_NONBLOCK, mode)) + "; " + w.look(name);
+            var opened = w.put(slot, w.user(by).open(w.path(name), flags | O_NONBLOCK, mode));
+            return opened + "; " + w.look(name) + (opened.equals("open") && (flags & O_TRUNC) != 0 ? w.emptied(name) : "");
         }
     }
 
@@ -146,6 +173,24 @@ sealed interface RandomCall extends Serializable {
         }
     }
 
+    /// Past the kernel's cache, so that every file system sees it: access times move by the rule of relatime. Of what is
+    /// read from the cache a FUSE file system hears nothing, so other calls only say that a time has moved which must not.
+    record ReadDirect(int slot, boolean noAtime) implements RandomCall {
+        public String on(World w) {
+            int fd = w.slot(slot);
+            var before = fd < 0 ? null : Posix.SELF.fstat(fd);
+            if (before == null || before.type() != S_IFREG || before.size() == 0) return "nothing to read";
+            long reader = Posix.SELF.open("/proc/self/fd/" + fd, O_RDONLY | O_DIRECT | (noAtime ? O_NOATIME : 0), 0);
+            if (reader < 0) return answer(reader);
+            Times.awaitAfter(before.atime());
+            boolean due = !noAtime && Times.due(before);
+            var read = digest(Posix.SELF.preadAligned((int) reader, 1 << 20, 0));
+            Posix.SELF.close((int) reader);
+            boolean moved = !Posix.SELF.fstat(fd).atime().equals(before.atime());
+            return read + (moved == due ? "" : moved ? ", atime moved" : ", atime did not move");
+        }
+    }
+
     record StoreMapped(int slot, int at, int length, long seed) implements RandomCall {
         public String on(World w) {
             int fd = w.slot(slot);
@@ -158,14 +203,18 @@ sealed interface RandomCall extends Serializable {
             var synced = answer(Posix.SELF.msync(mapping));
             Posix.SELF.munmap(mapping);
             // When a store becomes a change of mtime is the file system's own affair: it is settled here.
-            Posix.SELF.utimens("/proc/self/fd/" + fd, 1, 0, 77, 0, 0);
+            settle("/proc/self/fd/" + fd, 0);
             return before + " " + synced;
         }
     }
 
     record Truncate(int by, String name, long size) implements RandomCall {
         public String on(World w) {
-            return answer(w.user(by).truncate(w.path(name), size)) + "; " + w.look(name);
+            var before = Posix.SELF.stat(w.path(name));
+            long result = w.user(by).truncate(w.path(name), size);
+            // "If the size changed" says truncate(2); ext4, and tmpfs but for 0, call it a change in any case.
+            if (result == 0 && before.size() == size) settle(w.path(name), 0);
+            return answer(result) + "; " + w.look(name) + (result == 0 && size == 0 ? w.emptied(name) : "");
         }
     }
 
@@ -216,7 +265,7 @@ sealed interface RandomCall extends Serializable {
 
     record Symlink(int by, String target, String name) implements RandomCall {
         public String on(World w) {
-            return answer(w.user(by).symlink(target, w.path(name))) + "; " + w.look(name) + " " + Posix.SELF.readlink(w.path(name));
+            return answer(w.user(by).symlink(w.target(target), w.path(name))) + "; " + w.look(name) + " " + Posix.SELF.readlink(w.path(name));
         }
     }
 
@@ -256,30 +305,60 @@ sealed interface RandomCall extends Serializable {
         }
     }
 
-    record Utimens(int by, String name, int mtime) implements RandomCall {
+    /// Each time a number of seconds, UTIME_NOW or UTIME_OMIT.
+    record Utimens(int by, String name, long atime, long mtime) implements RandomCall {
+        private static final int NANOS = 123_456_789;
+
         public String on(World w) {
-            return answer(w.user(by).utimens(w.path(name), 1, 0, mtime, mtime, AT_SYMLINK_NOFOLLOW)) + "; " + w.look(name);
+            var before = Posix.SELF.lstat(w.path(name));
+            var from = Posix.coarseTime();
+            long result = w.user(by).utimens(w.path(name), atime, nanos(atime), mtime, nanos(mtime), AT_SYMLINK_NOFOLLOW);
+            var to = Instant.now();
+            var after = Posix.SELF.lstat(w.path(name));
+            if (before == null || after == null) return answer(result) + "; " + w.look(name);
+            // A symlink may be on the way to itself; that it is followed moves its atime.
+            return answer(result) + "; " + w.look(name)
+                    + (before.type() == S_IFLNK ? "" : became("atime", result < 0 ? UTIME_OMIT : atime, before.atime(), after.atime(), from, to))
+                    + became("mtime", result < 0 ? UTIME_OMIT : mtime, before.mtime(), after.mtime(), from, to);
+        }
+
+        private static long nanos(long time) {
+            return time == UTIME_NOW || time == UTIME_OMIT ? time : NANOS;
+        }
+
+        private static String became(String which, long told, Instant before, Instant after, Instant from, Instant to) {
+            boolean right = told == UTIME_OMIT ? after.equals(before)
+                    : told == UTIME_NOW ? !after.isBefore(from) && !after.isAfter(to) : after.equals(Instant.ofEpochSecond(told, NANOS));
+            return right ? "" : ", %s of %s is %s".formatted(which, before, after);
         }
     }
 
     record SetXattr(int by, String name, String attribute, int length, int flags) implements RandomCall {
         public String on(World w) {
-            return answer(w.user(by).lsetxattr(w.path(name), attribute, bytes(length, length), flags)) + "; " + w.xattrs(name);
+            return settledIfSame(w, name, () -> w.user(by).lsetxattr(w.path(name), attribute, bytes(length, length), flags)) + "; " + w.xattrs(name);
         }
     }
 
     record SetAcl(int by, String name, boolean byDefault, int owner, int named, int group, int mask, int others) implements RandomCall {
         public String on(World w) {
-            return answer(w.user(by).setxattr(w.path(name), "system.posix_acl_" + (byDefault ? "default" : "access"),
+            return settledIfSame(w, name, () -> w.user(by).setxattr(w.path(name), "system.posix_acl_" + (byDefault ? "default" : "access"),
                     AclTest.forAlice(owner, named, group, mask, others), 0)) + "; " + w.look(name) + " " + w.xattrs(name);
         }
     }
 
     record RemoveAcl(int by, String name, boolean byDefault) implements RandomCall {
         public String on(World w) {
-            return answer(w.user(by).removexattr(w.path(name), "system.posix_acl_" + (byDefault ? "default" : "access")))
+            return settledIfSame(w, name, () -> w.user(by).removexattr(w.path(name), "system.posix_acl_" + (byDefault ? "default" : "access")))
                     + "; " + w.look(name) + " " + w.xattrs(name);
         }
+    }
+
+    // ext4 looks whether an attribute gets another value, or a missing ACL is removed, and tmpfs does not: times are settled.
+    private static String settledIfSame(World w, String name, LongSupplier call) {
+        var before = w.look(name) + w.xattrs(name);
+        long result = call.getAsLong();
+        if (result == 0 && before.equals(w.look(name) + w.xattrs(name))) settle(w.path(name), AT_SYMLINK_NOFOLLOW);
+        return answer(result);
     }
 
     record RemoveXattr(int by, String name, String attribute) implements RandomCall {
@@ -301,6 +380,11 @@ sealed interface RandomCall extends Serializable {
         }
     }
 
+    /// After a call of which every file system may think as it likes whether it moves times: now they are what they are.
+    private static void settle(String path, int flags) {
+        Posix.SELF.utimens(path, 1, 0, 77, 0, flags);
+    }
+
     private static String lookAt(World w, int slot) {
         return w.slot(slot) < 0 ? "" : "; " + World.look(Posix.SELF.fstat(w.slot(slot)));
     }
@@ -309,115 +393,5 @@ sealed interface RandomCall extends Serializable {
         var data = new byte[length];
         new SplittableRandom(seed).nextBytes(data);
         return data;
-    }
-
-    /// A sequence of calls on few names and few open files, so that they meet.
-    static List<RandomCall> sequence(long seed, int length) {
-        var random = new SplittableRandom(seed);
-        var calls = new ArrayList<RandomCall>(length);
-        for (int i = 0; i < length; i++) {
-            var call = any(random);
-            int process = random.nextInt(6);
-            calls.add(process > 2 || process == 0 ? call : new Elsewhere(process, call));
-        }
-        return calls;
-    }
-
-    private static RandomCall any(SplittableRandom r) {
-        int by = Math.max(0, r.nextInt(World.USERS + 4) - 4);
-        int slot = r.nextInt(World.SLOTS);
-        return switch (r.nextInt(76)) {
-            case 0, 1, 2, 3, 4, 5 -> new Open(by, slot, name(r), OPEN_FLAGS[r.nextInt(OPEN_FLAGS.length)], mode(r, 0666));
-            case 6 -> new Close(slot);
-            case 7, 8, 9, 10, 11 -> new Write(by, slot, offset(r), length(r), r.nextLong());
-            case 12, 13, 14 -> new Read(slot, offset(r), 1 + r.nextInt(100_000));
-            case 15 -> new StoreMapped(slot, (int) offset(r), length(r), r.nextLong());
-            case 16, 17 -> new Truncate(by, name(r), offset(r));
-            case 18 -> new Resize(by, slot, offset(r));
-            case 19, 20 -> new Allocate(by, slot, ALLOCATE_MODES[r.nextInt(ALLOCATE_MODES.length)], offset(r), length(r));
-            case 21 -> new Copy(slot, offset(r), r.nextInt(World.SLOTS), offset(r), length(r));
-            case 22 -> new Sync(slot);
-            case 23, 24, 25, 26, 27 -> new Mkdir(by, name(r), mode(r, 0777));
-            case 28 -> new Mkfifo(by, name(r), mode(r, 0666));
-            case 29, 30 -> new Symlink(by, name(r), name(r));
-            case 31, 32, 33 -> new Link(by, name(r), name(r));
-            case 34, 35, 36, 37 -> new Unlink(by, name(r));
-            case 38, 39 -> new Rmdir(by, name(r));
-            case 40, 41, 42, 43, 44 -> new Rename(by, name(r), name(r), RENAME_FLAGS[r.nextInt(RENAME_FLAGS.length)]);
-            case 45, 46 -> new Chmod(by, name(r), r.nextInt(010000));
-            case 47 -> new Chown(by, name(r), owner(r, PosixTest.ALICE, PosixTest.BOB), group(r, by));
-            case 48 -> new Utimens(by, name(r), r.nextInt(1000));
-            case 49, 50 -> new SetXattr(by, name(r), attribute(r), r.nextInt(r.nextInt(8) == 0 ? 300 : 20), r.nextInt(3));
-            case 51 -> new RemoveXattr(by, name(r), attribute(r));
-            case 52, 53 -> new ListNames(name(r));
-            case 54, 55 -> new OpenUnnamed(by, slot, name(r), mode(r, 0666));
-            case 56, 57 -> new Name(slot, name(r));
-            case 58, 59 -> new SetAcl(by, name(r), r.nextBoolean(), r.nextInt(8), r.nextInt(8), r.nextInt(8), r.nextInt(8), r.nextInt(8));
-            case 60 -> new RemoveAcl(by, name(r), r.nextBoolean());
-            case 61, 62, 63 -> new Append(by, name(r), length(r), r.nextLong());
-            case 64, 65 -> new Holes(slot, offset(r));
-            case 66 -> new Access(by, name(r), r.nextInt(8));
-            case 67 -> new ChmodOpen(by, slot, r.nextInt(010000));
-            case 68 -> new ChownOpen(by, slot, owner(r, PosixTest.ALICE, PosixTest.BOB), group(r, by));
-            case 69, 70 -> new GetXattr(by, name(r), attribute(r), r.nextInt(3) * 30);
-            case 71 -> new Flock(slot, LOCK_OPERATIONS[r.nextInt(LOCK_OPERATIONS.length)]);
-            case 72, 73 -> new Lock(slot, r.nextBoolean(), r.nextInt(3), r.nextInt(100), r.nextInt(50));
-            default -> new Look(name(r));
-        };
-    }
-
-    int[] OPEN_FLAGS = {O_RDWR | O_CREAT, O_RDWR | O_CREAT, O_RDWR | O_CREAT, O_RDWR, O_RDONLY, O_WRONLY, O_RDWR | O_CREAT | O_EXCL,
-        O_WRONLY | O_CREAT | O_TRUNC, O_RDWR | O_TRUNC, O_WRONLY | O_APPEND, O_RDONLY | O_DIRECTORY, O_RDONLY | O_NOFOLLOW};
-    int[] ALLOCATE_MODES = {0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE, ZERO_RANGE | KEEP_SIZE};
-
-    int[] RENAME_FLAGS = {0, 0, 0, 0, 0, 0, 0, RENAME_NOREPLACE, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_EXCHANGE, RENAME_WHITEOUT,
-        RENAME_WHITEOUT | RENAME_NOREPLACE};
-    int[] LOCK_OPERATIONS = {LOCK_SH, LOCK_EX, LOCK_UN};
-
-    private static String name(SplittableRandom r) {
-        var name = new StringBuilder();
-        for (int depth = 1 + r.nextInt(3); depth > 0; depth--) name.append((char) ('a' + r.nextInt(4))).append(depth > 1 ? "/" : "");
-        return name.toString();
-    }
-
-    private static int mode(SplittableRandom r, int usual) {
-        return r.nextInt(4) == 0 ? r.nextInt(01000) : usual;
-    }
-
-    // Not -1 but for root, who may always: what OwnerTest says of a stranger's chown(-1, -1) is FUSE's answer, not ext4's.
-    private static int group(SplittableRandom r, int by) {
-        int group = owner(r, PosixTest.STAFF, PosixTest.ALICE);
-        return group == -1 && by != 0 ? PosixTest.STAFF : group;
-    }
-
-    private static int owner(SplittableRandom r, int one, int other) {
-        return switch (r.nextInt(4)) {
-            case 0 -> -1;
-            case 1 -> one;
-            case 2 -> other;
-            default -> 0;
-        };
-    }
-
-    private static String attribute(SplittableRandom r) {
-        return (r.nextInt(5) == 0 ? "trusted." : "user.") + (char) ('a' + r.nextInt(4));
-    }
-
-    // Often at the edges of blocks, where mistakes live.
-    private static long offset(SplittableRandom r) {
-        return switch (r.nextInt(4)) {
-            case 0 -> r.nextInt(200);
-            case 1 -> 4096L * r.nextInt(40);
-            case 2 -> Math.max(0, 4096L * r.nextInt(40) + r.nextInt(-3, 4));
-            default -> r.nextInt(200_000);
-        };
-    }
-
-    private static int length(SplittableRandom r) {
-        return switch (r.nextInt(4)) {
-            case 0 -> 1 + r.nextInt(100);
-            case 1 -> 4096 * (1 + r.nextInt(8));
-            default -> 1 + r.nextInt(30_000);
-        };
     }
 }

@@ -2,9 +2,12 @@ package dev.cairn.it.posix;
 
 import static dev.cairn.it.posix.Linux.*;
 
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.zip.CRC32C;
@@ -13,12 +16,17 @@ import java.util.zip.CRC32C;
 /// everything in it looks.
 final class World implements AutoCloseable {
     static final int SLOTS = 6, USERS = 3;
+    private static final char SHARED_FROM = 'c';
 
     private final String top;
+    /// Where names of this process are in a directory that others use at the same time; null when all take turns.
+    private final String shared;
     private final Posix[] users;
     private final int[] slots = new int[SLOTS];
     private final int number;
     private final List<OtherProcess> others;
+    private final Times times = new Times();
+    private final boolean fineTimes;
 
     /// A new directory, shared with other processes, which have open files of their own.
     ///
@@ -35,9 +43,21 @@ final class World implements AutoCloseable {
         return new World(top, 0, List.of());
     }
 
+    /// A part of a directory, for one of several processes that work there at the same time: a subdirectory for itself, and
+    /// names of its own in another one. Every name that begins with a letter from [#SHARED_FROM] on is among the latter.
+    static World beside(String directory, int process) {
+        return new World(directory + "/" + process, directory + "/all/" + process + "-", 0, List.of());
+    }
+
     /// Plain users need root; without it every call is made by whoever runs the test.
     private World(String top, int number, List<OtherProcess> others) {
+        this(top, null, number, others);
+    }
+
+    private World(String top, String shared, int number, List<OtherProcess> others) {
         this.top = top;
+        this.shared = shared;
+        fineTimes = shared != null || Times.areFine(top);
         this.number = number;
         this.others = others;
         var self = Posix.SELF;
@@ -57,7 +77,17 @@ final class World implements AutoCloseable {
     }
 
     String path(String name) {
-        return top + "/" + name;
+        return (shared != null && !name.isEmpty() && name.charAt(0) >= SHARED_FROM ? shared : top + "/") + name;
+    }
+
+    /// What a symlink says: wherever it is moved to, it leads to no name of another process.
+    String target(String name) {
+        return (shared == null ? "" : shared.substring(shared.lastIndexOf('/') + 1)) + name;
+    }
+
+    /// The file that all append to.
+    String shared() {
+        return shared == null ? "/nothing shared" : top + "/../log";
     }
 
     int slot(int number) {
@@ -87,7 +117,37 @@ final class World implements AutoCloseable {
 
     static String look(Stat stat) {
         return "%o links %d owner %d:%d%s%s".formatted(stat.mode(), stat.nlink(), stat.uid(), stat.gid(),
-                stat.type() == S_IFDIR ? "" : " size " + stat.size(), stat.mtime().getEpochSecond() < 1_000_000 ? " mtime " + stat.mtime() : "");
+                stat.type() == S_IFDIR ? "" : " size " + stat.size(), Times.isSet(stat.mtime()) ? " mtime " + stat.mtime() : "");
+    }
+
+    /// Of a file that has just been cut to nothing: it has no blocks, but for the one in which ext4 keeps attributes.
+    String emptied(String name) {
+        var stat = Posix.SELF.lstat(path(name));
+        if (stat == null || stat.type() != S_IFREG) return "";
+        long most = xattrs(name).isEmpty() ? 0 : stat.blockSize() / 512;
+        return stat.blocks() <= most ? "" : ", " + stat.blocks() + " blocks";
+    }
+
+    /// Which times have moved since this was last asked, of everything that has a name or is open here.
+    String moved() {
+        var all = new LinkedHashMap<String, Stat>();
+        all.put("top", Posix.SELF.lstat(top));
+        stats("", all);
+        for (int i = 0; i < SLOTS; i++) if (slots[i] >= 0) all.put("slot " + i, Posix.SELF.fstat(slots[i]));
+        var moved = times.moved(all);
+        if (!fineTimes) Times.awaitAfter(Instant.now());
+        return moved;
+    }
+
+    // Without listing a directory, which would itself move a time.
+    private void stats(String below, Map<String, Stat> all) {
+        for (int i = 0; i < RandomSequence.LETTERS.length(); i++) {
+            var name = below + RandomSequence.LETTERS.charAt(i);
+            var stat = Posix.SELF.lstat(path(name));
+            if (stat == null) continue;
+            all.put(name, stat);
+            if (stat.type() == S_IFDIR) stats(name + "/", all);
+        }
     }
 
     /// Everything below the top, one line for each name.
@@ -150,7 +210,7 @@ final class World implements AutoCloseable {
         long fd = Posix.SELF.open(path(name), O_RDONLY, 0);
         if (fd < 0) return answer(fd);
         try {
-            return content((int) fd);
+            return contentRead((int) fd);
         } finally {
             Posix.SELF.close((int) fd);
         }
@@ -161,10 +221,14 @@ final class World implements AutoCloseable {
         long reader = Posix.SELF.open("/proc/self/fd/" + fd, O_RDONLY, 0);
         if (reader < 0) return answer(reader);
         try {
-            return digest(Posix.SELF.pread((int) reader, 1 << 20, 0));
+            return contentRead((int) reader);
         } finally {
             Posix.SELF.close((int) reader);
         }
+    }
+
+    private static String contentRead(int fd) {
+        return digest(Posix.SELF.pread(fd, 1 << 20, 0)) + ", holes " + RandomCall.Holes.holes(fd, 0);
     }
 
     static String digest(byte[] data) {
