@@ -182,7 +182,7 @@ abstract class DataRequest extends RequestRun {
     }
 
     // A copy goes stretch by stretch: data through the payload as a write, holes as holes.
-    private void planCopy() {
+    final void planCopy() {
         stage = Stage.PLAN_COPY;
         kind = OperationKind.PLAN_COPY;
     }

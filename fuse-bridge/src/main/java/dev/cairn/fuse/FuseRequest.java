@@ -76,6 +76,8 @@ final class FuseRequest extends DataRequest implements KillPriv {
     }
 
     private boolean dispatch() {
+        // Before the gate, which may leave the rest to another thread.
+        accessCounts = session.accessTimes.mayMove(isListing(), beganAt) && readsNode();
         switch (opcode) {
             case FORGET -> {
                 if (has(FORGET_BYTES)) forget(node, argU64(FORGET_COUNT));
@@ -137,13 +139,18 @@ final class FuseRequest extends DataRequest implements KillPriv {
                 }
             }
         }
-        accessCounts = session.accessTimes.mayMove(isListing(), beganAt) && switch (opcode) {
-            case READ -> (argU32(IO_OPEN_FLAGS) & O_NOATIME) == 0;
+        return goOn(On.READER);
+    }
+
+    /// Whether the request reads what it is sent to, and not for who wants no trace of that. A copy reads its source; it does not
+    /// say how that was opened.
+    private boolean readsNode() {
+        return switch (opcode) {
+            case READ -> has(IO_BYTES) && (argU32(IO_OPEN_FLAGS) & O_NOATIME) == 0;
             case READDIR, READDIRPLUS -> has(IO_BYTES) && argU64(IO_OFFSET) == 0 && (argU32(IO_OPEN_FLAGS) & O_NOATIME) == 0;
-            case READLINK -> true;
+            case READLINK, COPY_FILE_RANGE, COPY_FILE_RANGE_64 -> true;
             default -> false;
         };
-        return goOn(On.READER);
     }
 
     private boolean isListing() {
@@ -265,9 +272,19 @@ final class FuseRequest extends DataRequest implements KillPriv {
     // Reading goes on, whatever became of the time.
     private Next afterAccess() {
         error = null;
-        stage = opcode == READ ? Stage.PLAN_READ : Stage.ANSWER;
-        kind = opcode == READ ? OperationKind.READ : RequestDecoder.kind(this);
+        if (isCopy()) {
+            // Of a read the kernel knows that it may move the time; of a copy it does not.
+            session.kernelCache.attributesChanged(node);
+            planCopy();
+        } else {
+            stage = opcode == READ ? Stage.PLAN_READ : Stage.ANSWER;
+            kind = opcode == READ ? OperationKind.READ : RequestDecoder.kind(this);
+        }
         return Next.SUBMIT;
+    }
+
+    private boolean isCopy() {
+        return opcode == COPY_FILE_RANGE || opcode == COPY_FILE_RANGE_64;
     }
 
     @Override
@@ -308,8 +325,9 @@ final class FuseRequest extends DataRequest implements KillPriv {
     public void run(Tx tx) {
         forgetAttempt();
         try {
-            // Before the answer is made, or it would be made twice.
-            accessDue = accessCounts && session.fileSystem.accessDue(tx, node, System.currentTimeMillis() / 1000);
+            // Before the answer is made, or it would be made twice; of a copy before its first bytes.
+            accessDue = accessCounts && (!isCopy() || stage == Stage.PLAN_COPY && progress == 0)
+                    && session.fileSystem.accessDue(tx, node, System.currentTimeMillis() / 1000);
             if (accessDue) return;
             switch (stage) {
                 case ANSWER -> RequestDecoder.run(this, session, tx);

@@ -52,6 +52,26 @@ class TimesTest extends PosixTest {
         assertThat(root.stat(file).atime()).as("read again, unchanged").isEqualTo(first.atime());
     }
 
+    /// cp and other tools that ask the kernel to copy have read the file, too.
+    @Test
+    void copying_moves_the_access_time_of_the_source() {
+        var from = file("from", 0600, "text");
+        int source = opened(from, O_RDONLY), target = kept(root.open(at("to"), O_RDWR | O_CREAT, 0600));
+        ok(root.utimens(from, 11, 12, 13, 14, 0));
+        ok(root.utimens(at("to"), 11, 12, 13, 14, 0));
+        var before = root.stat(from);
+        assertThat(root.copyFileRange(source, 0, target, 0, 4)).isEqualTo(4);
+        var after = root.stat(from);
+        assertThat(after.atime()).isAfter(Instant.now().minusSeconds(60));
+        assertThat(after.mtime()).isEqualTo(before.mtime());
+        assertThat(after.ctime()).isEqualTo(before.ctime());
+        assertThat(root.stat(at("to")).atime()).as("of what is written to").isEqualTo(Instant.ofEpochSecond(11, 12));
+        assertThat(text(root.pread(target, 10, 0))).isEqualTo("text");
+        Times.awaitAfter(after.ctime());
+        assertThat(root.copyFileRange(source, 0, target, 4, 4)).isEqualTo(4);
+        assertThat(root.stat(from).atime()).as("copied again, unchanged").isEqualTo(after.atime());
+    }
+
     @Test
     void what_does_not_read_leaves_the_access_time() {
         var file = file("f", 0600, "content");
