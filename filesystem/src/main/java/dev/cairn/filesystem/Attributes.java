@@ -51,12 +51,12 @@ final class Attributes {
         boolean sized = change.size() != null, resized = sized && change.size() != inode.size;
         if (!resized && change.onlyTruncatesByName()) {
             boolean less = inode.mode != modeBefore || inode.xattrs != xattrsBefore;
-            if (less) inode.ctime(now);
+            if (less) inode.changed(now);
             if (cutBehindEnd(tx, inode) || less) Inodes.store(tx, inode);
             return Outcome.DONE;
         }
-        inode.ctime(now);
-        if (sized) {
+        if (!sized) inode.changed(now);
+        else {
             long size = change.size();
             inode.touched(now);
             if (size > inode.size) extend(inode, size);
@@ -65,7 +65,7 @@ final class Attributes {
         }
         if (change.atime() != null) inode.atime(change.atime());
         if (change.mtime() != null) inode.mtimeExactly(change.mtime());
-        if (change.ctime() != null) inode.ctime(change.ctime());
+        if (change.ctime() != null) inode.ctimeExactly(change.ctime());
         if (resized) Inodes.storeContents(tx, inode);
         else if (sized) Inodes.storeDataSeq(tx, inode);
         else Inodes.store(tx, inode);

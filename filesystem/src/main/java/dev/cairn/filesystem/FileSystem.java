@@ -56,7 +56,7 @@ public final class FileSystem {
         root.nextXattrId = 1;
         root.atime(now);
         root.mtimeExactly(now);
-        root.ctime(now);
+        root.ctimeExactly(now);
         root.crtime(now);
         Inodes.storeNew(tx, root);
     }

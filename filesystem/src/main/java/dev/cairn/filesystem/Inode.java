@@ -112,7 +112,13 @@ public final class Inode {
         atimeNsec = to.nsec();
     }
 
-    void ctime(Time to) {
+    /// Any change at `now`. It moves forward, too: of two changes the later one may have been asked for first and have waited,
+    /// and a backup that came in between, and goes by ctime, would never see it.
+    void changed(Time now) {
+        ctimeExactly(moved(ctimeSec, ctimeNsec, now));
+    }
+
+    void ctimeExactly(Time to) {
         ctimeSec = to.sec();
         ctimeNsec = to.nsec();
     }
@@ -131,10 +137,13 @@ public final class Inode {
     /// A change of the contents at `now`: mtime moves forward even if the clock stood still or went back a little. A mount
     /// that sees the same mtime may go on using its cached pages. What somebody has set to a time to come becomes now.
     void touched(Time now) {
-        boolean behind = now.sec() < mtimeSec || now.sec() == mtimeSec && now.nsec() <= mtimeNsec;
-        if (behind && mtimeSec - now.sec() <= CLOCK_STEP_SECONDS) mtimeExactly(new Time(mtimeSec, mtimeNsec).next());
-        else mtimeExactly(now);
-        ctime(now);
+        mtimeExactly(moved(mtimeSec, mtimeNsec, now));
+        changed(now);
+    }
+
+    private static Time moved(long sec, int nsec, Time now) {
+        boolean behind = now.sec() < sec || now.sec() == sec && now.nsec() <= nsec;
+        return behind && sec - now.sec() <= CLOCK_STEP_SECONDS ? new Time(sec, nsec).next() : now;
     }
 
     byte[] encode() {

@@ -68,7 +68,7 @@ final class Inodes {
         inode.project = dir.project;
         inode.atime(now);
         inode.mtimeExactly(now);
-        inode.ctime(now);
+        inode.ctimeExactly(now);
         inode.crtime(now);
         return inode;
     }
@@ -133,7 +133,7 @@ final class Inodes {
     /// Takes a name's link away (both of a directory, which has only one name). Without any it becomes an orphan.
     static void dropLink(Tx tx, Inode inode, Time now) {
         inode.nlink = inode.isDirectory() ? 0 : inode.nlink - 1;
-        inode.ctime(now);
+        inode.changed(now);
         if (inode.nlink == 0) {
             tx.lockOrphans(LockMode.WRITE_ONLY);
             // What is being cut is listed already.

@@ -135,7 +135,7 @@ final class Namespace {
         dir.touched(now);
         Inodes.store(tx, dir);
         inode.nlink++;
-        inode.ctime(now);
+        inode.changed(now);
         Inodes.store(tx, inode);
         return inode;
     }
@@ -233,7 +233,7 @@ final class Namespace {
             addSubdirectory(toDir);
         }
         touchBoth(tx, fromDir, toDir, now);
-        moved.ctime(now);
+        moved.changed(now);
         Inodes.store(tx, moved);
         if (other != null) Inodes.dropLink(tx, other, now);
         return other;
@@ -261,8 +261,8 @@ final class Namespace {
         if (moved.isDirectory()) addSubdirectory(toDir);
         if (other.isDirectory()) addSubdirectory(fromDir);
         touchBoth(tx, fromDir, toDir, now);
-        moved.ctime(now);
-        other.ctime(now);
+        moved.changed(now);
+        other.changed(now);
         Inodes.store(tx, moved);
         Inodes.store(tx, other);
     }

@@ -138,7 +138,7 @@ final class Xattrs {
         }
         if (value != null) put(tx, inode, old, name, value);
         else if (old != null) remove(tx, inode, old);
-        inode.ctime(now);
+        inode.changed(now);
         Inodes.store(tx, inode);
     }
 
@@ -196,7 +196,7 @@ final class Xattrs {
         if (place == null && Acls.isAcl(name)) return;
         if (place == null) throw ENODATA.failure();
         remove(tx, inode, place);
-        inode.ctime(now);
+        inode.changed(now);
         Inodes.store(tx, inode);
     }
 

@@ -236,6 +236,17 @@ class CallsTest {
     }
 
     @Test
+    void a_change_that_has_waited_does_not_move_ctime_back() {
+        long file = file(1, "f");
+        Time asked = new Time(2000, 500), meanwhile = new Time(2000, 700);
+        volume.doing(tx -> fs.setattr(tx, file, SetAttr.NONE.mode(0600), meanwhile));
+        volume.doing(tx -> fs.setattr(tx, file, SetAttr.NONE.size(5), asked));
+        assertEquals(meanwhile.next(), new Time(volume.inode(file).ctimeSec, volume.inode(file).ctimeNsec));
+        volume.doing(tx -> fs.setattr(tx, file, SetAttr.NONE.mode(0640), asked));
+        assertEquals(meanwhile.next().next(), new Time(volume.inode(file).ctimeSec, volume.inode(file).ctimeNsec));
+    }
+
+    @Test
     void a_change_moves_mtime_on_unless_it_was_set_to_a_time_to_come() {
         long file = file(1, "f");
         var now = new Time(2000, 500);

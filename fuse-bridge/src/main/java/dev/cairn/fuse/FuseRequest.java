@@ -6,12 +6,10 @@ import dev.cairn.filesystem.FileSystem;
 import dev.cairn.filesystem.KillPriv;
 import dev.cairn.filesystem.OperationKind;
 import dev.cairn.filesystem.Outcome;
-import dev.cairn.filesystem.Time;
 import dev.cairn.transaction.Coordinator;
 import dev.cairn.transaction.Errno;
 import dev.cairn.transaction.NotReady;
 import dev.cairn.transaction.Tx;
-import java.time.Instant;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -24,8 +22,6 @@ final class FuseRequest extends DataRequest implements KillPriv {
     private final Coordinator.Commit commit = new Coordinator.Commit(this::committed);
 
     private long beganAt;
-    Time now;
-
     private boolean answered, inGate;
     /// Reading may move the inode's access time; and has to, before the request is answered.
     private boolean accessCounts, accessDue;
@@ -112,7 +108,6 @@ final class FuseRequest extends DataRequest implements KillPriv {
             case WRITE -> {
                 long size = has(IO_BYTES) ? Integer.toUnsignedLong(argU32(IO_SIZE)) : -1;
                 if (size < 0 || size > InitNegotiation.IO_BYTES_MAX || !has(IO_BYTES + (int) size)) return malformed();
-                now = now();
                 if (!beginWrite(size)) return endWrite();
                 toNode = node;
                 inGate = true;
@@ -407,11 +402,6 @@ final class FuseRequest extends DataRequest implements KillPriv {
     @Override
     public void tookAway() {
         privilegesTaken = opcode == WRITE || opcode == COPY_FILE_RANGE || opcode == FALLOCATE;
-    }
-
-    private static Time now() {
-        var now = Instant.now();
-        return new Time(now.getEpochSecond(), now.getNano());
     }
 
     // ---- the end

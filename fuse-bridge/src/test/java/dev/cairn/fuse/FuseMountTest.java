@@ -30,6 +30,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserDefinedFileAttributeView;
 import java.time.Duration;
@@ -434,6 +435,14 @@ class FuseMountTest {
             open.setLength(0);
             open.write(content);
         }
+    }
+
+    /// A backup that has read the contents before, and goes by times, comes back for them.
+    @Test
+    void a_write_has_the_time_at_which_it_can_be_read() throws IOException {
+        var file = Files.write(at.resolve("file"), random(100_000, 8));
+        assertThat(Files.getLastModifiedTime(file).toInstant()).isAfterOrEqualTo(volume.device.lastWritten);
+        assertThat(((FileTime) Files.getAttribute(file, "unix:ctime")).toInstant()).isAfterOrEqualTo(volume.device.lastWritten);
     }
 
     @Test

@@ -19,6 +19,7 @@ import dev.cairn.transaction.Operation;
 import dev.cairn.transaction.Tx;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -327,6 +328,7 @@ final class MemoryVolume implements Submitter, Tx, AutoCloseable {
 
     final class Device implements BlockDevice {
         private final MemorySegment bytes;
+        volatile Instant lastWritten = Instant.MIN;
 
         Device(MemorySegment bytes) {
             this.bytes = bytes;
@@ -381,6 +383,7 @@ final class MemoryVolume implements Submitter, Tx, AutoCloseable {
         public void write(long byteOffset, MemorySegment from) throws DeviceException {
             if (failWrites) throw new DeviceException("memory: no write of " + from.byteSize() + " bytes, on purpose");
             MemorySegment.copy(from, 0, bytes, byteOffset, from.byteSize());
+            lastWritten = Instant.now();
         }
 
         @Override
