@@ -177,7 +177,7 @@ public final class FileSystem {
         return Xattrs.get(tx, ino, name);
     }
 
-    /// @param flags [#XATTR_CREATE], [#XATTR_REPLACE] or 0
+    /// @param flags [#XATTR_CREATE], [#XATTR_REPLACE] or 0; with both nothing can succeed, and the error says whether it is there
     public void setxattr(Tx tx, long ino, byte[] name, byte[] value, int flags, Time now) {
         setxattr(tx, ino, name, value, flags, false, now);
     }

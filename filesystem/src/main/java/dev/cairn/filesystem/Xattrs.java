@@ -122,8 +122,7 @@ final class Xattrs {
 
     static void set(Tx tx, long ino, byte[] name, byte[] value, int flags, boolean killSgid, Time now) {
         boolean create = (flags & FileSystem.XATTR_CREATE) != 0, replace = (flags & FileSystem.XATTR_REPLACE) != 0;
-        if ((flags & ~(FileSystem.XATTR_CREATE | FileSystem.XATTR_REPLACE)) != 0 || create && replace)
-            throw EINVAL.failure();
+        if ((flags & ~(FileSystem.XATTR_CREATE | FileSystem.XATTR_REPLACE)) != 0) throw EINVAL.failure();
         check(name);
         if (value.length > FileSystem.XATTR_BYTES_MAX) throw E2BIG.failure();
         tx.lockInode(ino, LockMode.WRITE);

@@ -373,11 +373,14 @@ class CallsTest {
         assertEquals(Errno.EINVAL, errno(tx -> fs.getxattr(tx, file, n("user."))));
         assertEquals(Errno.ERANGE, errno(tx -> fs.getxattr(tx, file, n("user." + "x".repeat(251)))));
         assertEquals(Errno.E2BIG, errno(tx -> fs.setxattr(tx, file, n("user.a"), new byte[65_536], 0, Time.ZERO)));
-        assertEquals(Errno.EINVAL, errno(tx -> fs.setxattr(tx, file, n("user.a"), n("v"), 3, Time.ZERO)));
+        assertEquals(Errno.EINVAL, errno(tx -> fs.setxattr(tx, file, n("user.a"), n("v"), 4, Time.ZERO)));
+        assertEquals(Errno.ENODATA, errno(tx -> fs.setxattr(tx, file, n("user.a"), n("v"), 3, Time.ZERO)));
         assertEquals(Errno.ENODATA, errno(tx -> fs.setxattr(tx, file, n("user.a"), n("v"), 2, Time.ZERO)));
         volume.doing(tx -> fs.setxattr(tx, file, n("security.long"), new byte[65_535], 1, volume.now()));
         assertEquals(Errno.EEXIST,
                 errno(tx -> fs.setxattr(tx, file, n("security.long"), n("v"), 1, Time.ZERO)));
+        assertEquals(Errno.EEXIST,
+                errno(tx -> fs.setxattr(tx, file, n("security.long"), n("v"), 3, Time.ZERO)));
         for (int i = 0; i < 300; i++) {
             var name = n("user." + i + "x".repeat(240));
             volume.doing(tx -> fs.setxattr(tx, file, name, n(""), 0, volume.now()));

@@ -204,6 +204,9 @@ class ErrnoTest extends PosixTest {
         refused(EINVAL, root.renameat2(file, at("g"), RENAME_NOREPLACE | RENAME_EXCHANGE));
         refused(EINVAL, root.renameat2(file, at("g"), 1 << 10));
         refused(EINVAL, root.setxattr(file, "user.a", new byte[1], XATTR_CREATE | XATTR_REPLACE | 8));
+        refused(ENODATA, root.setxattr(file, "user.a", new byte[1], XATTR_CREATE | XATTR_REPLACE));
+        ok(root.setxattr(file, "user.a", new byte[1], XATTR_CREATE));
+        refused(EEXIST, root.setxattr(file, "user.a", new byte[1], XATTR_CREATE | XATTR_REPLACE));
         refused(EINVAL, root.mknod(at("n"), 0110000 | 0600, 0));
         refused(EINVAL, root.lseek(opened(file, O_RDONLY), 0, 77));
         refused(EINVAL, root.lseek(opened(file, O_RDONLY), -1, SEEK_SET));
