@@ -241,7 +241,7 @@ final class Namespace {
 
     private static Inode whiteout(Tx tx, Inode dir, Caller caller, Time now) {
         long ino = tx.allocateInode(false);
-        // Nobody else knows it: its turn among the locks does not matter.
+        // Out of turn, which costs an attempt at worst: nothing is held between attempts.
         tx.lockInode(ino, LockMode.WRITE);
         var inode = Inodes.create(tx, dir, ino, Inode.S_IFCHR, caller, now);
         Inodes.storeNew(tx, inode);

@@ -17,11 +17,22 @@ public record CachePolicy(long entrySeconds, long negativeSeconds, long attribut
     /// Eleven days and a half: for ever, and far from every overflow in the kernel's jiffies.
     private static final long FOR_EVER = 1_000_000;
 
+    /// Of a mount that has the volume for itself.
+    public static CachePolicy of(MountOptions options) {
+        return options.has(MountFlag.SYNC) || options.has(MountFlag.DIRSYNC) ? asking() : singleMount();
+    }
+
     public static CachePolicy singleMount() {
         return new CachePolicy(FOR_EVER, FOR_EVER, FOR_EVER, false);
     }
 
     public static CachePolicy sharedVolume() {
         return new CachePolicy(FOR_EVER, FOR_EVER, FOR_EVER, true);
+    }
+
+    /// The kernel remembers what it reads, and asks for everything else: for mounts on which a change can have been made and
+    /// still fail, since it did not become durable. The kernel believes then that nothing has changed.
+    private static CachePolicy asking() {
+        return new CachePolicy(0, 0, 0, false);
     }
 }

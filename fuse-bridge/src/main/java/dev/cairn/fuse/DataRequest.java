@@ -6,9 +6,7 @@ import dev.cairn.block.DeviceException;
 import dev.cairn.filesystem.DataPlan;
 import dev.cairn.filesystem.OperationKind;
 import dev.cairn.filesystem.Outcome;
-import dev.cairn.filesystem.Time;
 import dev.cairn.transaction.Errno;
-import java.time.Instant;
 import java.util.concurrent.Executor;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,8 +35,6 @@ abstract class DataRequest extends RequestRun {
     Outcome outcome;
     long stepBytes;
 
-    /// What the request stamps.
-    Time now;
     /// Bytes of a write, copy or fallocate that are done by earlier operations.
     long progress;
     private Errno writeError;
@@ -63,11 +59,6 @@ abstract class DataRequest extends RequestRun {
 
     DataRequest(FuseSession session) {
         super(session);
-    }
-
-    static Time now() {
-        var now = Instant.now();
-        return new Time(now.getEpochSecond(), now.getNano());
     }
 
     /// Answers: with an error, or with the body as it stands.
@@ -260,9 +251,6 @@ abstract class DataRequest extends RequestRun {
         kind = OperationKind.FINISH_WRITE;
         try {
             session.dataIo.write(plan, payload.asSlice(progress - partFrom, plan.bytes()));
-            // Not when it was asked for: since then it may have waited long. Whoever reads the old contents, and later looks for
-            // what has changed since, must find it.
-            now = now();
         } catch (DeviceException e) {
             log.error("inode {}: {} bytes at {} cannot be written: {}", toNode, plan.bytes(), plan.offset(), e.getMessage());
             abandonWrite(Errno.EIO);
@@ -323,6 +311,15 @@ abstract class DataRequest extends RequestRun {
 
     final Next afterDrop() {
         return opcode == FALLOCATE ? ended(error) : commitOrAnswer();
+    }
+
+    /// The copy is done and not durable: that is an error, and the kernel has yet to hear of what is done.
+    final Next copyNotDurable() {
+        writeError = error;
+        durable = false;
+        long copied = progress;
+        progress = 0;
+        return dropPages(toNode, toOffset, copied);
     }
 
     private Next commitOrAnswer() {

@@ -6,10 +6,12 @@ import dev.cairn.filesystem.FileSystem;
 import dev.cairn.filesystem.KillPriv;
 import dev.cairn.filesystem.OperationKind;
 import dev.cairn.filesystem.Outcome;
+import dev.cairn.filesystem.Time;
 import dev.cairn.transaction.Coordinator;
 import dev.cairn.transaction.Errno;
 import dev.cairn.transaction.NotReady;
 import dev.cairn.transaction.Tx;
+import java.time.Instant;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,6 +24,8 @@ final class FuseRequest extends DataRequest implements KillPriv {
     private final Coordinator.Commit commit = new Coordinator.Commit(this::committed);
 
     private long beganAt;
+    /// What the attempt that runs stamps.
+    Time now;
     private boolean answered, inGate;
     /// Reading may move the inode's access time; and has to, before the request is answered.
     private boolean accessCounts, accessDue;
@@ -116,7 +120,6 @@ final class FuseRequest extends DataRequest implements KillPriv {
             case COPY_FILE_RANGE, COPY_FILE_RANGE_64 -> {
                 if (!has(COPY_BYTES)) return malformed();
                 if (argU64(COPY_FLAGS) != 0 || argU64(COPY_LENGTH) < 0) return answer(Errno.EINVAL);
-                now = now();
                 if (!beginCopy()) return endWrite();
                 if (!enterGateAlone(argU64(COPY_TO_NODE))) return false;
             }
@@ -124,7 +127,6 @@ final class FuseRequest extends DataRequest implements KillPriv {
                 kind = RequestDecoder.kind(this);
                 if (kind == null) return answer(Errno.ENOSYS);
                 stage = Stage.ANSWER;
-                if (kind.hold() != Hold.READ) now = now();
                 if (opcode == FALLOCATE && has(FALLOCATE_BYTES)
                         && (argU32(FALLOCATE_MODE) & (FileSystem.FALLOC_PUNCH_HOLE | FileSystem.FALLOC_ZERO_RANGE)) != 0) {
                     // The zeros at the ends of the range go to the device first; no write may come between.
@@ -235,8 +237,10 @@ final class FuseRequest extends DataRequest implements KillPriv {
     }
 
     private Next afterCommit() {
-        if (error != null) takeBack();
-        return ended(error);
+        if (error == null) return ended(null);
+        takeBack();
+        if (isCopy()) return copyNotDurable();
+        return opcode == FALLOCATE ? afterHalfAllocation() : ended(error);
     }
 
     // A part of it is done, and stays so; of a call that fails the kernel believes that nothing is.
@@ -258,7 +262,6 @@ final class FuseRequest extends DataRequest implements KillPriv {
     private Next noteAccess() {
         accessCounts = accessDue = false;
         if (!session.accessTimes.moves(isListing())) return Next.SUBMIT;
-        now = now();
         stage = Stage.NOTE_ACCESS;
         kind = OperationKind.NOTE_ACCESS;
         return Next.SUBMIT;
@@ -316,9 +319,25 @@ final class FuseRequest extends DataRequest implements KillPriv {
         return stage == Stage.PLAN_READ ? Hold.READ : kind.hold();
     }
 
+    private boolean stamps() {
+        return switch (stage) {
+            case ANSWER -> kind.hold() != Hold.READ;
+            case FINISH_WRITE, COPY_HOLE, NOTE_ACCESS -> true;
+            default -> false;
+        };
+    }
+
+    private static Time now() {
+        var now = Instant.now();
+        return new Time(now.getEpochSecond(), now.getNano());
+    }
+
     @Override
     public void run(Tx tx) {
         forgetAttempt();
+        // Not when it was asked for: since then it may have waited long. Whoever reads what was there before, and later looks for
+        // what has changed since, must find it.
+        if (stamps()) now = now();
         try {
             // Before the answer is made, or it would be made twice; of a copy before its first bytes.
             accessDue = accessCounts && (!isCopy() || stage == Stage.PLAN_COPY && progress == 0)
@@ -401,7 +420,7 @@ final class FuseRequest extends DataRequest implements KillPriv {
 
     @Override
     public void tookAway() {
-        privilegesTaken = opcode == WRITE || opcode == COPY_FILE_RANGE || opcode == FALLOCATE;
+        privilegesTaken = opcode == WRITE || isCopy() || opcode == FALLOCATE;
     }
 
     // ---- the end
@@ -442,5 +461,6 @@ final class FuseRequest extends DataRequest implements KillPriv {
             long ino = givenByReaddir.getLong(i);
             if (session.known.forget(ino, 1)) session.reclaimer.delete(ino);
         }
+        giveNothing();
     }
 }

@@ -53,7 +53,7 @@ public final class FuseSession {
 
         public static Settings of(Path directory, String source, long fsid, long rid) {
             int cores = Runtime.getRuntime().availableProcessors();
-            return new Settings(directory, MountOptions.of(source), CachePolicy.singleMount(), Transport.DEFAULT, CpuLatency.AUTO,
+            return new Settings(directory, MountOptions.of(source), CachePolicy.of(MountOptions.of(source)), Transport.DEFAULT, CpuLatency.AUTO,
                     Math.max(2, cores), Math.max(4, 2 * cores), fsid, rid);
         }
 
@@ -62,7 +62,7 @@ public final class FuseSession {
         }
 
         Settings mount(MountOptions to) {
-            return new Settings(directory, to, cache, transport, cpuLatency, readers, ioThreads, fsid, rid);
+            return new Settings(directory, to, CachePolicy.of(to), transport, cpuLatency, readers, ioThreads, fsid, rid);
         }
 
         public Settings cpuLatency(CpuLatency to) {

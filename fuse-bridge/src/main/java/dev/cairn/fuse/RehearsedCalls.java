@@ -15,7 +15,7 @@ final class RehearsedCalls {
     /// Calls between two looks at the pace.
     private static final int BREATH = 100;
     private static final int DIRECTORY = 040755, FILE = 0100644, PRIVATE = 0100600, FIFO = 010600, O_CREAT = 0100, O_WRONLY = 1,
-            O_EXCL = 0200, PUNCH_HOLE_KEEP_SIZE = 3, NOREPLACE = 1, TCGETS = 0x5401;
+            O_EXCL = 0200, PUNCH_HOLE_KEEP_SIZE = 3, NOREPLACE = 1, WHITEOUT = 4, TCGETS = 0x5401;
     private static final byte[] ATTRIBUTE = "user.kind".getBytes(StandardCharsets.US_ASCII),
             CAPABILITY = "security.capability".getBytes(StandardCharsets.US_ASCII), VALUE = {1, 2, 3};
 
@@ -209,6 +209,10 @@ final class RehearsedCalls {
                 .u32(RENAME2_FLAGS, NOREPLACE).name(file).name(name("client" + client.number + "-", i)));
         ok(RENAME, client -> client.ask(ROOT_NODE, RENAME_BYTES).u64(RENAME_NEW_DIR, directories[client.number])
                 .name(name("client" + client.number + "-", i)).name(file));
+        ok(RENAME2, client -> client.ask(directories[client.number], RENAME2_BYTES).u64(RENAME2_NEW_DIR, directories[client.number])
+                .u32(RENAME2_FLAGS, WHITEOUT).name(file).name(other));
+        ok(RENAME, client -> client.ask(directories[client.number], RENAME_BYTES).u64(RENAME_NEW_DIR, directories[client.number])
+                .name(other).name(file));
         var made = new long[clients.length];
         ok(MKNOD, client -> client.ask(directories[client.number], MKNOD_BYTES).u32(MKNOD_MODE, FIFO).name(other));
         for (var client : clients) made[client.number] = client.answerU64(ENTRY_NODE);

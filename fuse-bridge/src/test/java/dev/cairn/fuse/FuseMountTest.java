@@ -170,16 +170,31 @@ class FuseMountTest {
         changeNames();
         isDurable(() -> Files.write(moved, random(10_000, 3)));
         isDurable(() -> Files.setPosixFilePermissions(moved, PosixFilePermissions.fromString("r--------")));
-        isDurable(() -> Files.setLastModifiedTime(moved, java.nio.file.attribute.FileTime.fromMillis(77)));
+        isDurable(() -> Files.setLastModifiedTime(moved, FileTime.fromMillis(77)));
         isDurable(() -> Files.getFileAttributeView(moved, UserDefinedFileAttributeView.class).write("name", ByteBuffer.wrap(new byte[10])));
         try (var channel = FileChannel.open(moved, StandardOpenOption.WRITE)) {
             isDurable(() -> channel.truncate(5));
             isDurable(() -> channel.write(ByteBuffer.wrap(new byte[3])));
         }
+        try (var channel = FileChannel.open(moved, StandardOpenOption.WRITE, com.sun.nio.file.ExtendedOpenOption.DIRECT)) {
+            isDurable(() -> channel.write(ByteBuffer.allocateDirect(2 * 4096).alignedSlice(4096).limit(4096)));
+        }
+        try (var source = FileChannel.open(moved); var target = FileChannel.open(at.resolve("copy"), StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
+            isDurable(() -> source.transferTo(0, 4096, target));
+        }
         names = volume.commits.get();
-        assertThat(moved).hasSize(5);
-        assertThat(Files.readAllBytes(moved)).hasSize(5);
+        assertThat(moved).hasSize(4096);
+        assertThat(Files.readAllBytes(moved)).hasSize(4096);
         assertThat(volume.commits).as("what changes nothing").hasValue(names);
+    }
+
+    @Test
+    void symbolic_links_are_not_followed_where_it_is_mounted_so() throws Exception {
+        restart(MountFlag.NOSYMFOLLOW);
+        Files.writeString(at.resolve("file"), "content");
+        Files.createSymbolicLink(at.resolve("link"), Path.of("file"));
+        assertThat(Files.readSymbolicLink(at.resolve("link"))).isEqualTo(Path.of("file"));
+        assertThatThrownBy(() -> Files.readString(at.resolve("link"))).hasMessageContaining("Too many levels of symbolic links");
     }
 
     @Test
@@ -190,8 +205,18 @@ class FuseMountTest {
         assertThatThrownBy(() -> Files.createFile(at.resolve("file"))).isInstanceOf(FileSystemException.class).hasMessageContaining("Input/output error");
         volume.failCommits = false;
         assertThat(registry.get("cairn_fuse_known_inodes").gauge().value()).as("what the kernel was not told of it cannot forget").isEqualTo(known);
+        assertThat(at.resolve("file")).as("it is there all the same").exists();
         isDurable(() -> Files.writeString(at.resolve("file"), "content"));
         assertThat(at.resolve("file")).hasContent("content");
+        volume.failCommits = true;
+        assertThatThrownBy(() -> Files.move(at.resolve("file"), at.resolve("moved"))).hasMessageContaining("Input/output error");
+        assertThat(at.resolve("file")).doesNotExist();
+        assertThat(at.resolve("moved")).hasContent("content");
+        try (var channel = FileChannel.open(at.resolve("moved"), StandardOpenOption.WRITE)) {
+            assertThatThrownBy(() -> channel.truncate(3)).hasMessageContaining("Input/output error");
+        }
+        assertThat(at.resolve("moved")).hasContent("con");
+        volume.failCommits = false;
     }
 
     @Test

@@ -93,8 +93,9 @@ final class LocalMount {
             client.submit(new Coordinator.Commit(errno -> finish(committed, errno)));
             await(committed, REGISTERED_WITHIN, () -> "the volume cannot be written");
             var made = new CompletableFuture<LocalMount>();
-            var settings = new FuseSession.Settings(mount.dir(), mountOptions(mount, source),
-                    CachePolicy.singleMount(), mount.transport(), mount.cpuLatency(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
+            var options = mountOptions(mount, source);
+            var settings = new FuseSession.Settings(mount.dir(), options,
+                    CachePolicy.of(options), mount.transport(), mount.cpuLatency(), Math.max(2, cores), Math.max(4, 2 * cores), devices.label().fsid(), client.rid());
             var session = FuseSession.start(settings, fileSystem, new DataIo(client.data()), submitter(client), meters,
                     _ -> made.thenAccept(self -> self.sessionEnded(onEnd)));
             var self = new LocalMount(mount, client, session, meters, before);

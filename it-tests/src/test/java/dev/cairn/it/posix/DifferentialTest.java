@@ -33,7 +33,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @Timeout(value = 4, unit = TimeUnit.HOURS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class DifferentialTest {
     private static final int CALLS = 2000, COMPARE_ALL_EVERY = 200, SHRINK_TRIES = 600;
-    private static final Path REFERENCE = Path.of(System.getProperty("cairn.posix.reference", System.getProperty("java.io.tmpdir")));
+    private static final Path REFERENCE = Path.of(System.getProperty("cairn.posix.reference", reference()));
 
     private record Difference(int at, String text) {}
 
@@ -120,6 +120,12 @@ class DifferentialTest {
         var expected = AtOnce.outcome(REFERENCE + name + "-reference", calls, others);
         var actual = AtOnce.outcome(VolumeUnderTest.directory() + name, calls, others);
         return actual.equals(expected) ? Optional.empty() : Optional.of(new Difference(calls.size() - 1, "in the end:\n" + unlike(expected, actual)));
+    }
+
+    /// The directory for temporary files; where that is mounted with other rules (systemd's: nodev, strictatime) this project's.
+    private static String reference() {
+        var temporary = System.getProperty("java.io.tmpdir");
+        return Posix.SELF.hasDevicesAndRelatime(temporary) ? temporary : Path.of("target").toAbsolutePath().toString();
     }
 
     private static String name() {

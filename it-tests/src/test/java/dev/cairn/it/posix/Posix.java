@@ -236,6 +236,16 @@ final class Posix {
         }
     }
 
+    boolean hasDevicesAndRelatime(String path) {
+        try (var arena = Arena.ofConfined()) {
+            var buffer = arena.allocate(256, 8);
+            must(call(Call.STATFS, bytes(arena, path), buffer.address()));
+            // f_flags; ST_NODEV and ST_RELATIME
+            long flags = buffer.get(ValueLayout.JAVA_LONG, 80);
+            return (flags & 4) == 0 && (flags & 0x1000) != 0;
+        }
+    }
+
     /// Free blocks for anybody, in bytes.
     long freeBytes(String path) {
         try (var arena = Arena.ofConfined()) {

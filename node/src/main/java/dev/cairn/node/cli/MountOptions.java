@@ -34,9 +34,10 @@ record MountOptions(Path metaDevice, OptionalInt slot, java.util.Optional<Path> 
             List.of("acl", "noacl"), List.of("suid", "nosuid"), List.of("dev", "nodev"), List.of("exec", "noexec"),
             List.of("symfollow", "nosymfollow"), List.of("atime", "noatime"), List.of("relatime", "noatime"), List.of("diratime", "nodiratime"), List.of("sync", "async"));
     /// What mount(8) and fstab say to themselves and pass on; and what changes nothing here: times are never only in memory
-    /// for longer than what they belong to (lazytime), and nobody is told a version (iversion).
+    /// for longer than what they belong to (lazytime), nobody is
+    /// told a version (iversion), and locks are advisory, as in every Linux since 5.15 (mand).
     private static final Pattern FOR_MOUNT = Pattern.compile("defaults|_netdev|nofail|auto|noauto|(user|nouser|users|owner|group|comment)(=.*)?|[xX]-.*"
-            + "|silent|loud|norelatime|nostrictatime|(no)?lazytime|(no)?iversion");
+            + "|silent|loud|norelatime|nostrictatime|(no)?lazytime|(no)?iversion|(no)?mand");
 
     /// Throws IllegalArgumentException that names the option and what is wrong with it.
     static MountOptions parse(List<String> texts, Environment environment) {

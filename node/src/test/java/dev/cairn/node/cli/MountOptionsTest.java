@@ -47,7 +47,7 @@ class MountOptionsTest {
     @Test
     void what_fstab_says_to_mount_is_passed_over_and_flags_of_mount_count() {
         assertThat(parse("defaults,_netdev,nofail,noauto,user=me,x-systemd.automount,comment=a,rw,suid,relatime,metadev_path=/m").flags()).isEmpty();
-        assertThat(parse("async,diratime,norelatime,nostrictatime,lazytime,noiversion,silent,symfollow,metadev_path=/m").flags()).isEmpty();
+        assertThat(parse("async,diratime,norelatime,nostrictatime,lazytime,noiversion,nomand,silent,symfollow,metadev_path=/m").flags()).isEmpty();
         assertThat(parse("nosuid,noatime,nodiratime,noexec,nosymfollow,nodev,dirsync,sync,metadev_path=/m").flags()).containsExactlyInAnyOrder(MountFlag.values());
         refused("metadev_path=/m,suid,nosuid", "contradict");
         refused("metadev_path=/m,sync,async", "contradict");
