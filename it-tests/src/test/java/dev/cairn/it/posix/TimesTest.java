@@ -144,7 +144,10 @@ class TimesTest extends PosixTest {
         assertThat(changes(file, _ -> root.pwrite(fd, bytes("xyz"), 100))).isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.ftruncate(fd, 3))).isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.truncate(file, 1))).isEqualTo("mtime ctime");
-        assertThat(changes(file, _ -> root.truncate(file, 1))).as("truncate to the same size").isIn("", "mtime ctime");
+        var truncatedToItsSize = changes(file, _ -> root.truncate(file, 1));
+        // POSIX leaves the times; ext4 moves them.
+        if (System.getProperty("cairn.posix.dir") == null) assertThat(truncatedToItsSize).isEmpty();
+        else assertThat(truncatedToItsSize).isIn("", "mtime ctime");
         assertThat(changes(file, _ -> root.ftruncate(fd, 1))).as("ftruncate to the same size").isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.fallocate(fd, 0, 0, 5000))).as("fallocate").isEqualTo("mtime ctime");
         assertThat(changes(file, _ -> root.fallocate(fd, 0, 0, 100))).as("fallocate of what is there").isEqualTo("mtime ctime");
